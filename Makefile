@@ -1,0 +1,58 @@
+# Everything one does with this repository. `make` alone lists the targets.
+#
+#   PYTHON     the Python (3.11 or newer) that makes the virtual environment
+#   PIP_ARGS   further words for pip, such as the index or folder of your CPU builds of torch
+
+PYTHON ?= python3
+PIP_ARGS ?=
+
+BIN := .venv/bin
+PAGES := $(shell find book cnncourse -type f -not -path '*/.*' -not -name '*.pyc')
+
+# one thread: NumPy and torch would otherwise fight each other, and results stay the same everywhere
+export OMP_NUM_THREADS ?= 1
+export MPLCONFIGDIR ?= $(CURDIR)/.venv/matplotlib
+export PYDEVD_DISABLE_FILE_VALIDATION = 1
+
+.PHONY: help book test serve lab lint format clean
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+book: _build/.built ## execute every notebook and build the book
+	@$(BIN)/python book/build.py --open
+
+test: _build/.built ## everything that can be checked: unit tests, doctests, notebooks, the book in a browser
+	$(BIN)/python -m pytest
+
+serve: _build/.built ## show the built book at http://localhost:8000
+	$(BIN)/python -m http.server --bind localhost --directory _build/html 8000
+
+lab: .venv/.lab ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab book
+
+lint: .venv/.ready ## style of code and notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/.ready ## put code and notebooks into the house style, strip outputs
+	$(BIN)/nbstripout --keep-id book/*.ipynb
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the built book and the virtual environment
+	rm -rf _build .venv
+
+.venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("cnncourse needs Python 3.11 or newer, this is %d.%d; say make PYTHON=..." % v)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[book,test]'
+	@touch $@
+
+.venv/.lab: .venv/.ready
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[notebooks]'
+	@touch $@
+
+_build/.built: .venv/.ready _config.yml _toc.yml $(PAGES)
+	@$(BIN)/python book/build.py
+	@touch $@
