@@ -1,0 +1,38 @@
+"""Convolutional neural networks, from the visual cortex to transfer learning.
+
+The public functions stand here in the order in which the chapters teach them.
+Importing the package costs nothing: a module is loaded when one of its names is first used.
+
+>>> import cnncourse
+>>> cnncourse.correlate2d([[1, 2, 3]], [[1, 1]])
+array([[3., 5.]])
+"""
+
+from importlib import import_module
+
+CHAPTERS = {
+    "visual_cortex": (),
+    "filtering": ("correlate2d",),
+    "edges": (),
+}
+"""The public names of every chapter's module, in reading order."""
+
+HELPERS = ("check", "data", "show", "live")
+"""The modules that belong to no chapter."""
+
+_HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = [*HELPERS, *CHAPTERS, *_HOME]
+
+
+def __getattr__(name):
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name in CHAPTERS or name in HELPERS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,165 @@
+"""Figures that stay alive in the built page: plain JavaScript in a shadow tree, no kernel."""
+
+import base64
+import html
+import json
+import uuid
+from importlib.resources import files
+
+import numpy as np
+
+from cnncourse.check import as_description, as_image, as_kernel
+
+
+def _read(name):
+    return files(__name__).joinpath(name).read_text("utf-8")
+
+
+class Live:
+    """One `<div>` and the script that fills it, with the data as JSON.
+
+    Parameters
+    ----------
+    script : str
+        Name of the JavaScript file beside this module; it defines ``(root, data) => …``.
+    data : dict
+        What the script works on; anything that JSON can hold.
+    alt : str
+        What the figure shows; read out in place of the picture, shown where scripts do not run.
+    """
+
+    def __init__(self, script, data, alt):
+        self.script, self.data, self.alt = script, data, as_description(alt)
+
+    def html(self):
+        """Return the figure as one piece of HTML that needs nothing else."""
+        name = f"cnn-{uuid.uuid4().hex[:12]}"
+        data = json.dumps(self.data).replace("<", "\\u003c")  # no data can end the script
+        label = html.escape(self.alt, quote=True)
+        return (
+            f'<div id="{name}" class="cnn-live" role="group" aria-label="{label}">'
+            f"<noscript>{label}</noscript></div>"
+            f"<script>(() => {{ const host = document.getElementById('{name}');"
+            "const root = host.shadowRoot || host.attachShadow({mode: 'open'});"
+            f"root.innerHTML = `<style>{_read('live.css')}</style>`;"
+            f"({_read(self.script)})(root, {data}); }})()</script>"
+        )
+
+    def _repr_html_(self):
+        return self.html()
+
+    def __repr__(self):
+        return f"[live figure: {self.alt}]"
+
+
+class Player(Live):
+    """Pictures shown one at a time, with a slider and a play button.
+
+    Parameters
+    ----------
+    pictures : dict of str to str
+        The address of each picture (a data URI) by its title.
+    alt : str
+        What the sequence shows.
+    pixels : bool
+        Draw visible pixels instead of smoothing.
+    """
+
+    def __init__(self, pictures, alt, pixels=False):
+        data = {
+            "alt": alt,
+            "titles": list(pictures),
+            "pictures": list(pictures.values()),
+            "pixels": pixels,
+        }
+        super().__init__("player.js", data, alt)
+
+
+class Sliding(Live):
+    """A kernel that slides over a small image, with every product written out.
+
+    Parameters
+    ----------
+    image : array_like
+        (H, W), at most 12 columns.
+    kernel : array_like
+        (R, S), not larger than the image.
+    alt : str
+        What the figure shows.
+    """
+
+    def __init__(self, image, kernel, alt):
+        image, kernel = as_image(image), as_kernel(kernel)
+        R, S = kernel.shape
+        rows, columns = image.shape[0] - R + 1, image.shape[1] - S + 1
+        if rows < 1 or columns < 1 or image.shape[1] > 12:
+            raise ValueError(
+                f"image: expected at least the kernel's {R}×{S} and at most 12 columns, "
+                f"got {image.shape[0]}×{image.shape[1]}"
+            )
+        windows = [image[i : i + R, j : j + S] for i in range(rows) for j in range(columns)]
+        data = {
+            "image": [[_number(v) for v in row] for row in image],
+            "kernel": [[_number(v) for v in row] for row in kernel],
+            "outputs": [_number(np.sum(window * kernel)) for window in windows],
+            "sums": [_spelled(window, kernel) for window in windows],
+            "columns": columns,
+        }
+        super().__init__("sliding.js", data, alt)
+
+
+class KernelPlayground(Live):
+    """A photograph and a 3×3 kernel that the reader edits; the page itself computes the result.
+
+    What it computes is ``correlate2d(image, kernel, border="replicate")`` on the image rounded to
+    256 grey levels.
+
+    Parameters
+    ----------
+    image : array_like
+        (H, W) in [0, 1]; at most 320 columns.
+    alt : str
+        What the figure shows.
+    kernels : dict of str to array_like
+        The 3×3 kernels to start from, by name; the first is shown first.
+    """
+
+    def __init__(self, image, alt, kernels):
+        image = as_image(image)
+        if image.shape[1] > 320 or image.min() < 0 or image.max() > 1:
+            raise ValueError(
+                "image: expected values in [0, 1] and at most 320 columns, got "
+                f"{image.min():g} to {image.max():g} and {image.shape[1]} columns"
+            )
+        presets = {
+            name: as_kernel(kernel, name=f"kernels[{name!r}]") for name, kernel in kernels.items()
+        }
+        if not presets or any(kernel.shape != (3, 3) for kernel in presets.values()):
+            raise ValueError(
+                "kernels: expected at least one, all 3×3, got shapes "
+                f"{ {name: kernel.shape for name, kernel in presets.items()} }"
+            )
+        pixels = np.round(image * 255).astype(np.uint8)
+        data = {
+            "alt": alt,
+            "height": image.shape[0],
+            "width": image.shape[1],
+            "pixels": base64.b64encode(pixels.tobytes()).decode(),
+            "names": list(presets),
+            "kernels": [kernel.ravel().tolist() for kernel in presets.values()],
+        }
+        super().__init__("playground.js", data, alt)
+
+
+def _number(value):
+    """Return a number as a reader writes it: three significant digits, a true minus sign."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def _spelled(window, kernel):
+    """Return a weighted sum in words: 1·1 + 2·0 = 1."""
+    factors = [
+        f"{_number(v)}·{_number(w) if w >= 0 else f'({_number(w)})'}"
+        for v, w in zip(window.ravel(), kernel.ravel(), strict=True)
+    ]
+    return f"{' + '.join(factors)} = {_number(np.sum(window * kernel))}"

@@ -1,0 +1,123 @@
+"""Live figures: data, refusals, and, in a browser, that the page computes what Python does."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from cnncourse import live, show
+from cnncourse.filtering import correlate2d
+
+ALT = "A picture made for a test."
+KERNELS = {"blur": np.full((3, 3), 1 / 9), "asymmetric": [[0, 1, 2], [-3, 0.5, 0], [0, 0, -4]]}
+
+
+def data_of(figure):
+    """Return the JSON that the figure hands to its script."""
+    return json.loads(re.search(r"\)\(root, (\{.*\})\); \}\)\(\)</script>", figure.html(), re.S)[1])
+
+
+def test_data_cannot_end_the_script():
+    figure = live.Live("player.js", {"titles": "</script><b>"}, ALT)
+    assert "</script><b>" not in figure.html()
+    assert data_of(figure) == {"titles": "</script><b>"}
+
+
+def test_two_figures_on_a_page_do_not_share_an_id():
+    figure = live.Sliding(np.eye(3), np.eye(2), ALT)
+    ids = [re.search(r'id="([\w-]+)"', figure.html())[1] for _ in range(2)]
+    assert ids[0] != ids[1]
+
+
+def test_the_description_is_there_without_scripts():
+    figure = live.Sliding(np.eye(3), np.eye(2), "Ones & zeros slide.")
+    assert "<noscript>Ones &amp; zeros slide.</noscript>" in figure._repr_html_()
+    assert repr(figure) == "[live figure: Ones & zeros slide.]"
+
+
+def test_sliding_spells_out_every_product():
+    data = data_of(live.Sliding(np.arange(1, 7).reshape(2, 3), [[1, 0], [0, -1]], ALT))
+    assert data["outputs"] == ["−4", "−4"]
+    assert data["sums"][0] == "1·1 + 2·0 + 4·0 + 5·(−1) = −4"
+
+
+def test_sliding_refuses_a_kernel_that_does_not_fit():
+    with pytest.raises(ValueError, match=r"image: expected at least the kernel's 3×3 .* got 2×5"):
+        live.Sliding(np.ones((2, 5)), np.ones((3, 3)), ALT)
+
+
+@pytest.mark.parametrize(
+    ("image", "kernels", "message"),
+    [
+        (np.full((4, 4), 2.0), KERNELS, r"image: expected values in \[0, 1\]"),
+        (np.zeros((4, 321)), KERNELS, "at most 320 columns, got 0 to 0 and 321"),
+        (np.zeros((4, 4)), {"wide": np.ones((3, 5))}, r"all 3×3, got shapes \{'wide': \(3, 5\)\}"),
+        (np.zeros((4, 4)), {}, "expected at least one"),
+    ],
+)
+def test_playground_refuses_what_it_cannot_show(image, kernels, message):
+    with pytest.raises(ValueError, match=message):
+        live.KernelPlayground(image, ALT, kernels)
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.close()
+    assert errors == []
+
+
+def test_playground_computes_what_correlate2d_does(page, rng):
+    image = np.round(rng.random((13, 21)) * 255) / 255
+    page.set_content(live.KernelPlayground(image, ALT, KERNELS).html())
+    page.get_by_label("Kernel to start from").select_option("asymmetric")
+    found = page.evaluate("[...document.querySelector('.cnn-live').result]")
+    expected = correlate2d(image, KERNELS["asymmetric"], border="replicate")
+    assert np.abs(np.reshape(found, image.shape) - expected).max() < 1e-12
+
+
+def test_playground_follows_a_weight_that_the_reader_types(page, rng):
+    image = np.round(rng.random((9, 7)) * 255) / 255
+    page.set_content(live.KernelPlayground(image, ALT, {"zero": np.zeros((3, 3))}).html())
+    page.get_by_label("Weight in row 0, column 2").fill("2.5")
+    found = page.evaluate("[...document.querySelector('.cnn-live').result]")
+    expected = correlate2d(image, [[0, 0, 2.5], [0, 0, 0], [0, 0, 0]], border="replicate")
+    assert np.abs(np.reshape(found, image.shape) - expected).max() < 1e-12
+    assert page.get_by_label("Kernel to start from").input_value() == "-1"
+
+
+def test_playground_spells_out_the_sum_under_the_pointer(page):
+    image = np.zeros((4, 4))
+    image[1, 1] = 1
+    page.set_content(live.KernelPlayground(image, ALT, KERNELS).html())
+    page.get_by_label("Kernel to start from").select_option("asymmetric")
+    box = page.get_by_label(ALT).locator("canvas").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
+    assert (
+        page.get_by_text("Row 1, column 1:")
+        .inner_text()
+        .endswith("1.00·0.5 + 0.00·0 + 0.00·0 + 0.00·0 + 0.00·(-4) = 0.50")
+    )
+
+
+def test_sliding_fills_the_output_step_by_step(page):
+    page.set_content(live.Sliding(np.arange(1, 10).reshape(3, 3), [[1, 0], [0, 1]], ALT).html())
+    for _ in range(2):
+        page.get_by_role("button", name="Next").click()
+    output = page.locator(".cnn-live table").nth(2)
+    assert output.locator("td").all_inner_texts() == ["6", "8", "12", ""]
+    assert page.get_by_text("Row 1, column 0: 4·1 + 5·0 + 7·0 + 8·1 = 12").is_visible()
+
+
+def test_player_shows_the_frame_that_the_slider_names(page):
+    frames = show.frames({"first": np.eye(2), "second": 1 - np.eye(2)}, alt=ALT)
+    page.set_content(frames._repr_html_())
+    page.get_by_label("Frame").fill("1")
+    assert page.get_by_alt_text(f"{ALT} Frame 2 of 2: second").is_visible()
+    page.get_by_role("button", name="Play").click()
+    page.get_by_alt_text("Frame 1 of 2: first").wait_for(timeout=5000)
+    page.get_by_role("button", name="Pause").click()
