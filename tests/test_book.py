@@ -1,0 +1,196 @@
+"""The rules of the book: what every notebook and page must keep to."""
+
+import ast
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+from conftest import ROOT, chapters, code, prose, read
+
+import cnncourse
+
+NOTEBOOKS = chapters()
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"][
+    "Repository"
+]
+SETUP = f"""try:  # Colab has no cnncourse yet; elsewhere this cell only imports
+    import cnncourse
+except ImportError:
+    %pip install -q "cnncourse @ git+{REPOSITORY}"
+
+import numpy as np
+
+from cnncourse import data, show
+from cnncourse.check import matches"""
+
+
+def python(source):
+    """Return the syntax tree of a cell, without IPython's own lines."""
+    return ast.parse(re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", source))
+
+
+def tracked():
+    """Return the text files that git tracks, or would."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    ending = {".py", ".md", ".yml", ".toml", ".ipynb", ".txt", ".css", ".js", ".svg", ""}
+    paths = [ROOT / name for name in names.splitlines()]
+    return [p for p in paths if p.suffix in ending and "mathjax" not in p.parts and p.is_file()]
+
+
+def test_stems_and_order_are_the_same_in_book_package_and_tests():
+    stems = [path.stem for path in NOTEBOOKS]
+    assert stems == [f"{i:02d}_{name}" for i, name in enumerate(cnncourse.CHAPTERS, 1)]
+    assert sorted(p.stem for p in (ROOT / "book").glob("*.ipynb")) == stems
+    for name in cnncourse.CHAPTERS:
+        assert (ROOT / "tests" / f"test_{name}.py").exists()
+
+
+@every_notebook
+def test_notebook_is_stripped(path):
+    notebook = read(path)
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    for cell in notebook["cells"]:
+        assert "execution" not in cell["metadata"]
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+
+
+@every_notebook
+def test_cell_ids_are_words_and_unique(path):
+    ids = [cell["id"] for cell in read(path)["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert [i for i in ids if not re.fullmatch(r"[a-z][a-z0-9]+(-[a-z0-9]+)*", i)] == []
+
+
+@every_notebook
+def test_the_hidden_setup_cell_is_the_same_everywhere(path):
+    assert code(read(path))[0] == ("setup", ["remove-cell"], SETUP)
+
+
+@every_notebook
+def test_cells_are_short(path):
+    assert [i for i, _, source in code(read(path)) if len(source.splitlines()) > 20] == []
+
+
+@every_notebook
+def test_a_figure_comes_first(path):
+    cells = [source for _, _, source in code(read(path))]
+    first = next(i for i, source in enumerate(cells) if re.search(r"^(show|live)\.", source, re.M))
+    assert first < 4
+    assert not any("def " in source for source in cells[: first + 1])
+
+
+@every_notebook
+def test_opening_and_end_are_where_readers_look_for_them(path):
+    text = prose(read(path))
+    headings = re.findall(r"^## (.*)$", text, re.M)
+    assert text.startswith("# ")
+    assert re.search(r"What you will see", text)
+    assert re.search(r"What you need", text)
+    assert headings[-3:] == ["Summary", "Exercises", "Further reading"]
+
+
+@every_notebook
+def test_markdown_renders_everywhere(path):
+    text = prose(read(path))
+    assert re.findall(r"^(?:```|:::)\{.*|\{[a-z-]+\}`", text, re.M) == []  # no MyST
+    for box in re.findall(r'<div class="admonition.*?</div>', text, re.S):
+        head, blank, title = box.splitlines()[:3]
+        assert head in {
+            '<div class="admonition warning alert alert-warning">',
+            '<div class="admonition tip alert alert-success">',
+            '<div class="admonition note alert alert-info">',
+        }
+        assert blank == ""
+        assert re.match(r"\*\*.*\*\*", title)
+        assert box.splitlines()[-2] == ""
+
+
+@every_notebook
+def test_every_exercise_has_statement_hint_starter_and_proven_solution(path):
+    cells = read(path)["cells"]
+    starts = [i for i, c in enumerate(cells) if "".join(c["source"]).startswith("### Exercise")]
+    assert len(starts) >= 5
+    for number, i in enumerate(starts, 1):
+        statement, starter, solution = ("".join(cell["source"]) for cell in cells[i : i + 3])
+        assert statement.startswith(f"### Exercise {int(path.stem[:2])}.{number} · ")
+        assert "<details>" in statement
+        assert cells[i + 1]["metadata"]["tags"] == ["exercise"]
+        assert cells[i + 2]["metadata"]["tags"] == ["hide-cell", "solution"]
+        (name,) = [n.name for n in python(starter).body if isinstance(n, ast.FunctionDef)]
+        assert f"def {name}_solution(" in solution
+        assert re.search(r"^\s*(assert|matches)\b", solution, re.M)
+
+
+@every_notebook
+def test_figures_come_from_the_package(path):
+    text = "\n".join(source for _, _, source in code(read(path)))
+    assert not re.search(r"\bmatplotlib\b|\bplt\.", text)
+
+
+@every_notebook
+def test_notebook_fetches_nothing(path):
+    text = "\n".join(source for i, _, source in code(read(path)) if i != "setup")
+    assert not re.search(
+        r"https?://|urlopen|urlretrieve|requests|pooch|wget|curl|[%!]pip|download", text
+    )
+
+
+@every_notebook
+def test_sections_check_what_they_claim(path):
+    text = [source for _, _, source in code(read(path))]
+    checks = sum(bool(re.search(r"^\s*(assert|matches)\b", source, re.M)) for source in text)
+    assert checks >= len(text) / 3
+
+
+def test_no_function_is_defined_twice():
+    seen = {}
+    for path in sorted((ROOT / "cnncourse").glob("**/*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                seen.setdefault(node.name, []).append(path.stem)
+    for path in NOTEBOOKS:
+        for cell, _, source in code(read(path)):
+            for node in python(source).body:
+                if isinstance(node, ast.FunctionDef):
+                    seen.setdefault(node.name, []).append(f"{path.stem}:{cell}")
+    assert {name: places for name, places in seen.items() if len(places) > 1} == {}
+
+
+def test_the_repositorys_address_stands_the_same_everywhere():
+    owner = re.escape(REPOSITORY.removeprefix("https://github.com/"))
+    for path in tracked():
+        for found in re.findall(r"github\.com/([\w.-]+/cnncourse)\b", path.read_text("utf-8")):
+            assert re.fullmatch(owner, found), f"{path.name}: {found}"
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    assert config["repository"]["url"] == REPOSITORY
+
+
+def test_every_cited_doi_is_in_the_bibliography():
+    known = (ROOT / "book" / "references.bib").read_text("utf-8").lower()
+    for path in [*NOTEBOOKS, *(ROOT / "book").glob("*.md")]:
+        text = prose(read(path)) if path.suffix == ".ipynb" else path.read_text("utf-8")
+        cited = {doi.lower() for doi in re.findall(r"https://doi\.org/([^\s)\"']+)", text)}
+        assert {doi for doi in cited if doi not in known} == set(), path.name
+
+
+def test_the_api_page_shows_every_module():
+    page = (ROOT / "book" / "api.md").read_text("utf-8")
+    shown = re.findall(r"automodule:: cnncourse\.(\w+)", page)
+    assert shown == [*cnncourse.CHAPTERS, *cnncourse.HELPERS]
+
+
+def test_the_glossary_gives_every_term_in_korean():
+    page = (ROOT / "book" / "glossary.md").read_text("utf-8")
+    entries = re.findall(r"^: (.*)$", page, re.M)
+    assert len(entries) > 50
+    assert [e for e in entries if not re.match(r"\*\*[가-힣 -]+\*\* · .*\[\d\]$", e)] == []
+
+
+def test_nothing_generated_is_tracked():
+    assert [p.name for p in tracked() if {"_build", "__pycache__"} & set(p.parts)] == []
