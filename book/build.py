@@ -14,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "_build" / "html" / "index.html"
 JUPYTER_BOOK = Path(sys.executable).with_name("jupyter-book")
-WRONG = re.compile(r"WARNING|ERROR|Traceback|Error:|CRITICAL")
+NOISE = "Kernel is running over TCP without encryption"  # on this machine's own loopback
+WRONG = re.compile(r": (WARNING|ERROR|CRITICAL|SEVERE): ")
 
 
 def build():
@@ -26,20 +27,22 @@ def build():
     lines = []
     for line in process.stdout:
         lines.append(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).rstrip())
-        print(line, end="", flush=True)
+        if NOISE not in line:
+            print(line, end="", flush=True)
     return process.wait(), lines
 
 
 def causes(lines):
-    """Return what matters in a failed build: each warning with the lines that explain it."""
-    end = next(
-        (i for i, line in enumerate(lines) if "There was an error in building" in line), None
-    )
-    kept = []
-    for i, line in enumerate(lines[:end]):
-        if WRONG.search(line):
-            kept += [j for j in range(i, min(i + 12, len(lines))) if j not in kept]
-    return "\n".join(lines[j] for j in kept) or "\n".join(lines[-30:])
+    """Return what matters in a failed build: the warnings, and the cells that raised."""
+    kept, inside = [], False
+    for line in lines:
+        if "There was an error in building" in line:
+            break
+        inside = inside or "while executing the following cell" in line
+        if inside or WRONG.search(line):
+            kept.append(line)
+        inside = inside and "[mystnb.exec]" not in line
+    return "\n".join(kept or lines[-30:])
 
 
 def offer():

@@ -282,6 +282,28 @@ def frames(panels, *, alt, colours="gray", limits=None, caption=None):
     return Figure(Player(pictures, alt=alt, pixels=pixels).html() + scale, alt, caption)
 
 
+def wipe(panels, *, alt, colours="gray", limits=None, caption=None):
+    """Show two images of one shape, the first over the second, with a slider that uncovers it.
+
+    Takes what `images` takes.
+
+    Examples
+    --------
+    >>> wipe({"before": np.eye(3), "after": 1 - np.eye(3)}, alt="A diagonal and its negative.")
+    [figure: A diagonal and its negative.]
+    """
+    from cnncourse.live import Wipe
+
+    as_one_of(colours, _COLOUR_MAPS, "colours")
+    arrays = {title: _as_picture(array, title) for title, array in panels.items()}
+    shapes = [array.shape[:2] for array in arrays.values()]
+    if len(shapes) != 2 or shapes[0] != shapes[1]:
+        raise ValueError(f"panels: expected two images of one shape, got {shapes}")
+    low, high = limits or _limits(arrays.values(), colours)
+    pictures = {t: _picture_uri(a, low, high, colours) for t, a in arrays.items()}
+    return Figure(Wipe(pictures, alt=alt).html(), alt, caption)
+
+
 def beside(*figures, alt, caption=None):
     """Put figures side by side; they wrap where the page is narrow."""
     inner = "".join(f'<div class="cnn-beside">{figure.body}</div>' for figure in figures)

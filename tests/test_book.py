@@ -188,7 +188,9 @@ def test_the_api_page_shows_every_module():
 def test_the_glossary_gives_every_term_in_korean():
     page = (ROOT / "book" / "glossary.md").read_text("utf-8")
     entries = re.findall(r"^: (.*)$", page, re.M)
-    assert len(entries) > 50
+    terms = re.findall(r"^(.*)\n: \*\*", page, re.M)
+    assert len(entries) == len(terms) > 50
+    assert terms == sorted(terms, key=str.lower)
     assert [e for e in entries if not re.match(r"\*\*[가-힣 -]+\*\* · .*\[\d\]$", e)] == []
 
 

@@ -18,6 +18,7 @@ ONE_OF_EACH = {
     "bars": lambda alt: show.bars({"a": 1}, alt=alt),
     "arrows": lambda alt: show.arrows(np.eye(9), np.eye(9), np.eye(9), alt=alt),
     "frames": lambda alt: show.frames({"a": np.eye(3)}, alt=alt),
+    "wipe": lambda alt: show.wipe({"a": np.eye(3), "b": np.eye(3)}, alt=alt),
     "beside": lambda alt: show.beside(show.images(np.eye(3), alt=ALT), alt=alt),
     "drawing": lambda alt: show.drawing(show.canvas()[0], alt=alt),
 }
@@ -85,6 +86,14 @@ def test_titles_are_shown_and_escaped():
 def test_images_refuse_what_is_no_picture(array):
     with pytest.raises(ValueError, match="panels: expected"):
         show.images(array, alt=ALT)
+
+
+@pytest.mark.parametrize("panels", [{"a": np.eye(2)}, {"a": np.eye(2), "b": np.eye(3)}])
+def test_wipe_refuses_what_does_not_lie_on_top_of_each_other(panels):
+    with pytest.raises(
+        ValueError, match=r"panels: expected two images of one shape, got \[\(2, 2\)"
+    ):
+        show.wipe(panels, alt=ALT)
 
 
 def test_unknown_colours_are_refused():

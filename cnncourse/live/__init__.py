@@ -75,6 +75,24 @@ class Player(Live):
         super().__init__("player.js", data, alt)
 
 
+class Wipe(Live):
+    """Two pictures of one size, one over the other; a slider or a finger uncovers the lower one.
+
+    Parameters
+    ----------
+    pictures : dict of str to str
+        The address of the upper and of the lower picture (data URIs) by title.
+    alt : str
+        What the two show.
+    start : int
+        How much of the upper picture is seen at first, in percent of the width.
+    """
+
+    def __init__(self, pictures, alt, start=50):
+        titles, addresses = zip(*pictures.items(), strict=True)
+        super().__init__("wipe.js", {"titles": titles, "pictures": addresses, "start": start}, alt)
+
+
 class Sliding(Live):
     """A kernel that slides over a small image, with every product written out.
 
