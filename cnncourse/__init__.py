@@ -12,7 +12,24 @@ from importlib import import_module
 
 CHAPTERS = {
     "visual_cortex": (),
-    "filtering": ("correlate2d",),
+    "filtering": (
+        "BORDERS",
+        "correlate2d",
+        "convolve2d",
+        "add_noise",
+        "box_kernel",
+        "gaussian_kernel",
+        "identity_kernel",
+        "shift_kernel",
+        "sharpen_kernel",
+        "emboss_kernel",
+        "motion_kernel",
+        "add_border",
+        "separate",
+        "correlate2d_separable",
+        "correlate2d_fft",
+        "multiplications",
+    ),  # fmt: skip
     "edges": (),
 }
 """The public names of every chapter's module, in reading order."""

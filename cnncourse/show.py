@@ -91,7 +91,7 @@ def images(panels, *, alt, colours="gray", limits=None, caption=None):
         for title, array in arrays.items()
     )
     scale = "" if colours == "gray" else _scale(low, high, colours)
-    return Figure(f'<div class="cnn-row">{body}</div>{scale}', alt, caption)
+    return Figure(f'<div class="cnn-panels">{body}</div>{scale}', alt, caption)
 
 
 def grid(panels, *, alt, marks=None, joins=(), caption=None):
@@ -500,10 +500,12 @@ def _number_grid(array, mark, alt):
         )
         if empty:
             continue
+        text = _short(value)
+        size = 13 if len(text) < 5 else 10
         dark = colours[i, j] @ [0.2126, 0.7152, 0.0722] < 0.45
         cells.append(
             f'<text x="{(j + 0.5) * side:g}" y="{(i + 0.5) * side + 4.5:g}" text-anchor="middle" '
-            f'font-size="13" fill="{"#fff" if dark else "#000"}">{_short(value)}</text>'
+            f'font-size="{size}" fill="{"#fff" if dark else "#000"}">{text}</text>'
         )
     if mark:
         i, j, height, width = mark

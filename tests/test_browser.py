@@ -12,6 +12,8 @@ PAGES = pages()
 WRITTEN = [p for p in PAGES if p.startswith("book/")]
 every_page = pytest.mark.parametrize("name", PAGES or ["index.html"])
 every_written_page = pytest.mark.parametrize("name", WRITTEN or ["book/intro.html"])
+# Jupyter Book loads sphinx-thebe, which we do not use, and which declares its constants twice
+HARMLESS = "Identifier 'THEBE_JS_URL' has already been declared"
 PAGE_LIMIT = 1_500_000  # bytes
 
 
@@ -71,8 +73,7 @@ def test_page_loads_without_a_request_outside_or_a_complaint(visit, site, name, 
     address = (HTML / name).as_uri() if way == "disk" else site + name
     _, requests, complaints = visit(address)
     assert [url for url in requests if not local(url, site)] == []
-    # the search page cannot read its index from disk: browsers forbid it, and it says so itself
-    assert complaints == []
+    assert [text for text in complaints if text != HARMLESS] == []
 
 
 @every_written_page
@@ -104,7 +105,7 @@ def test_phone_never_scrolls_sideways(visit, site, name):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(visit, site, name, scheme):
     page, _, _ = visit(site + name, scheme=scheme)
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     serious = [v for v in found if v["impact"] in ("serious", "critical")]
     assert [(v["id"], [n["html"][:150] for n in v["nodes"][:3]]) for v in serious] == []
 
@@ -141,7 +142,7 @@ def test_search_finds_a_term(visit, site):
 def test_the_root_leads_to_the_landing_page(visit, site):
     page, _, _ = visit(site + "index.html")
     page.wait_for_url("**/book/intro.html")
-    assert page.locator("h1").count() == 1
+    assert page.locator("article h1").inner_text().startswith("Convolutional neural networks")
 
 
 def test_there_is_one_search_box(visit, site):
