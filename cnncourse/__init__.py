@@ -30,7 +30,11 @@ CHAPTERS = {
         "correlate2d_fft",
         "multiplications",
     ),  # fmt: skip
-    "edges": (),
+    "edges": (
+        "OPERATORS", "LAPLACIAN", "gradient", "gradient_magnitude", "gradient_direction",
+        "laplacian", "log_kernel", "dog_kernel", "zero_crossings", "non_maximum_suppression",
+        "hysteresis", "canny", "kernel_loss", "learn_kernel",
+    ),  # fmt: skip
 }
 """The public names of every chapter's module, in reading order."""
 
