@@ -22,7 +22,11 @@ def build():
     """Run Jupyter Book, passing its lines on; return its exit status and the lines that matter."""
     command = [JUPYTER_BOOK, "build", "-W", "--keep-going", "--all", ROOT]
     process = subprocess.Popen(
-        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     lines = []
     for line in process.stdout:
@@ -49,7 +53,11 @@ def offer():
     """Print where the book lies; on a desktop with a person at the keyboard, offer to open it."""
     desktop = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY")
     if desktop and sys.stdin.isatty() and not os.environ.get("CI"):
-        print("The book is built. Open it in your browser? [y/N] ", end="", flush=True)
+        print(
+            "The book is built. Open it in your browser? [y/N] ",
+            end="",
+            flush=True,
+        )
         if input().strip().lower() in ("y", "yes"):
             webbrowser.open(PAGE.as_uri())
     print(PAGE)

@@ -18,9 +18,16 @@ WAVELENGTH = 6
 def cover():
     """Return the picture, (H, W, 3) in [0, 1]: photograph at the left, cells at the right."""
     cells = orientation_map(data.photo("cat", gray=True), WAVELENGTH)
-    margins = [(p - c) // 2 for p, c in zip(data.about("cat").shape, cells.shape, strict=True)]
-    photo = data.photo("cat")[margins[0] :, margins[1] :][: cells.shape[0], : cells.shape[1]]
-    share = np.clip((np.linspace(0, 1, cells.shape[1]) - 0.35) / 0.3, 0, 1)[None, :, None]
+    margins = [
+        (p - c) // 2
+        for p, c in zip(data.about("cat").shape, cells.shape, strict=True)
+    ]
+    photo = data.photo("cat")[margins[0] :, margins[1] :][
+        : cells.shape[0], : cells.shape[1]
+    ]
+    share = np.clip((np.linspace(0, 1, cells.shape[1]) - 0.35) / 0.3, 0, 1)[
+        None, :, None
+    ]
     return (1 - share) * photo + share * cells
 
 

@@ -11,7 +11,22 @@ array([[3., 5.]])
 from importlib import import_module
 
 CHAPTERS = {
-    "visual_cortex": (),
+    "visual_cortex": (
+        "responses",
+        "bar",
+        "receptive_field_map",
+        "gabor",
+        "simple_cell",
+        "grating",
+        "tuning_curve",
+        "complex_cell",
+        "orientation_map",
+        "corner_cell",
+        "permute_pixels",
+        "dense_parameters",
+        "local_parameters",
+        "convolution_parameters",
+    ),  # fmt: skip
     "filtering": (
         "BORDERS",
         "correlate2d",
@@ -31,9 +46,20 @@ CHAPTERS = {
         "multiplications",
     ),  # fmt: skip
     "edges": (
-        "OPERATORS", "LAPLACIAN", "gradient", "gradient_magnitude", "gradient_direction",
-        "laplacian", "log_kernel", "dog_kernel", "zero_crossings", "non_maximum_suppression",
-        "hysteresis", "canny", "kernel_loss", "learn_kernel",
+        "OPERATORS",
+        "LAPLACIAN",
+        "gradient",
+        "gradient_magnitude",
+        "gradient_direction",
+        "laplacian",
+        "log_kernel",
+        "dog_kernel",
+        "zero_crossings",
+        "non_maximum_suppression",
+        "hysteresis",
+        "canny",
+        "kernel_loss",
+        "learn_kernel",
     ),  # fmt: skip
 }
 """The public names of every chapter's module, in reading order."""

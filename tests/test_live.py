@@ -126,7 +126,7 @@ def test_player_shows_the_frame_that_the_slider_names(page):
 def test_wipe_uncovers_as_much_as_its_slider_says(page):
     figure = show.wipe({"front": np.zeros((9, 9)), "back": np.ones((9, 9))}, alt=ALT)
     page.set_content(figure._repr_html_())
-    page.get_by_label("From back to front").fill("25")
+    page.get_by_label("Border between front and back").fill("25")
     shown = page.get_by_alt_text("front").evaluate("image => image.style.clipPath")
     assert shown.startswith("inset(0px 75% 0px 0px")
     page.get_by_alt_text("front").wait_for()  # until it is decoded it has no height
@@ -135,4 +135,4 @@ def test_wipe_uncovers_as_much_as_its_slider_says(page):
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 5)
     page.mouse.up()
-    assert 88 <= int(page.get_by_label("From back to front").input_value()) <= 92
+    assert 88 <= int(page.get_by_label("Border between front and back").input_value()) <= 92

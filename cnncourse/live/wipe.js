@@ -5,7 +5,7 @@
   const above = make("img", { src: data.pictures[0], alt: data.titles[0] });
   const controls = make("div", { className: "controls" });
   const slider = make("input", { type: "range", min: 0, max: 100, value: data.start });
-  slider.setAttribute("aria-label", `From ${data.titles[1]} to ${data.titles[0]}`);
+  slider.setAttribute("aria-label", `Border between ${data.titles[0]} and ${data.titles[1]}`);
 
   const show = () => { above.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`; };
   const drag = (event) => {
@@ -18,7 +18,7 @@
   stage.onpointerdown = stage.onpointermove = drag;
   slider.oninput = show;
   stage.append(below, above);
-  controls.append(make("span", { textContent: data.titles[1] }), slider, make("span", { textContent: data.titles[0] }));
+  controls.append(make("span", { textContent: data.titles[0] }), slider, make("span", { textContent: data.titles[1] }));
   root.append(stage, controls);
   show();
 }
