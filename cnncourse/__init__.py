@@ -26,7 +26,7 @@ CHAPTERS = {
         "dense_parameters",
         "local_parameters",
         "convolution_parameters",
-    ),  # fmt: skip
+    ),
     "filtering": (
         "BORDERS",
         "correlate2d",
@@ -44,7 +44,7 @@ CHAPTERS = {
         "correlate2d_separable",
         "correlate2d_fft",
         "multiplications",
-    ),  # fmt: skip
+    ),
     "edges": (
         "OPERATORS",
         "LAPLACIAN",
@@ -60,7 +60,7 @@ CHAPTERS = {
         "canny",
         "kernel_loss",
         "learn_kernel",
-    ),  # fmt: skip
+    ),
 }
 """The public names of every chapter's module, in reading order."""
 
