@@ -71,7 +71,25 @@ def convolve2d(image, kernel, border=None):
     """Turn the kernel by 180° and slide it: the mathematicians' convolution.
 
     ``result[i, j] = Σ kernel[r, s] · image[i − r, j − s]``, counted from the kernel's centre.
-    Arguments, result and errors are those of `correlate2d`.
+
+    Parameters
+    ----------
+    image : array_like
+        (H, W), real numbers.
+    kernel : array_like
+        (R, S); with a named border both odd.
+    border : {None, "zero", "replicate", "reflect", "symmetric", "circular"}
+        As for `correlate2d`.
+
+    Returns
+    -------
+    ndarray, of the image's dtype (float64 for integers)
+        (H − R + 1, W − S + 1) with ``border=None``, else (H, W).
+
+    Raises
+    ------
+    ValueError
+        As `correlate2d` does.
 
     See Also
     --------
@@ -493,7 +511,25 @@ def correlate2d_separable(image, column, row, border=None):
 def correlate2d_fft(image, kernel, border=None):
     """Correlate by way of frequencies, where sliding becomes one multiplication a frequency.
 
-    Arguments, errors and result are those of `correlate2d`, up to rounding; it works in float64.
+    Parameters
+    ----------
+    image : array_like
+        (H, W), real numbers.
+    kernel : array_like
+        (R, S); with a named border both odd.
+    border : {None, "zero", "replicate", "reflect", "symmetric", "circular"}
+        As for `correlate2d`.
+
+    Returns
+    -------
+    ndarray, of the image's dtype (float64 for integers)
+        (H − R + 1, W − S + 1) with ``border=None``, else (H, W); that of `correlate2d` up to
+        rounding; computed in float64.
+
+    Raises
+    ------
+    ValueError
+        As `correlate2d` does.
 
     See Also
     --------

@@ -53,7 +53,7 @@ class Figure:
         return f"[figure: {self.alt}]"
 
 
-def images(panels, *, alt, colours="gray", limits=None, caption=None):
+def images(panels, *, alt, colours="gray", limits=None, columns=4, caption=None):
     """Show one or several images side by side.
 
     Parameters
@@ -68,6 +68,8 @@ def images(panels, *, alt, colours="gray", limits=None, caption=None):
     limits : tuple of float, optional
         The values at the two ends of the colours, common to all panels. By default (0, 1) for gray,
         ±the largest absolute value for signed, the range of the values for heat.
+    columns : int
+        How many images a wide page puts in a row; a phone takes two at most.
     caption : str, optional
         What to notice.
 
@@ -91,7 +93,9 @@ def images(panels, *, alt, colours="gray", limits=None, caption=None):
         for title, array in arrays.items()
     )
     scale = "" if colours == "gray" else _scale(low, high, colours)
-    return Figure(f'<div class="cnn-panels">{body}</div>{scale}', alt, caption)
+    return Figure(
+        f'<div class="cnn-panels" style="--columns:{columns:d}">{body}</div>{scale}', alt, caption
+    )
 
 
 def grid(panels, *, alt, marks=None, joins=(), caption=None):
@@ -188,6 +192,8 @@ def plot(
     for axis in log:
         getattr(axes, f"set_{axis}scale")("log")
     axes.set(xlabel=xlabel, ylabel=ylabel)
+    if polar:
+        axes.tick_params(axis="y", labelleft=False)  # the numbers would lie on the curve
     if ylim:
         axes.set_ylim(*ylim)
     if len(curves) > 1:

@@ -56,7 +56,7 @@ def bar(shape, angle=90, offset=0, width=3, length=None):
     shape : tuple of int
         (H, W) in pixels.
     angle : float
-        Direction of the bar in degrees: 0 horizontal, 90 upright, 45 rising to the right.
+        Orientation of the bar in degrees: 0 horizontal, 90 upright, 45 rising to the right.
     offset : float
         Distance of the bar from the middle of the image, in pixels, at right angles to the bar:
         to the right of an upright bar, down from a horizontal one.
@@ -129,7 +129,7 @@ def receptive_field_map(cell, shape):
 
 
 def gabor(angle, wavelength=8, phase=0):
-    """Return the weights of a cell that prefers one direction: a Gabor patch.
+    """Return the weights of a cell that prefers one orientation: a Gabor patch.
 
     A cosine wave under a round Gaussian window whose standard deviation is half a wavelength. A
     little of the window is subtracted, so that uniform light gives no response at all.
@@ -137,7 +137,7 @@ def gabor(angle, wavelength=8, phase=0):
     Parameters
     ----------
     angle : float
-        The preferred direction in degrees, as in `bar`.
+        The preferred orientation in degrees, as in `bar`.
     wavelength : float
         Of the wave, in pixels, at least 4.
     phase : float
@@ -228,7 +228,7 @@ def grating(shape, angle=90, wavelength=8, phase=0):
     shape : tuple of int
         (H, W) in pixels.
     angle : float
-        Direction of the stripes in degrees, as in `bar`.
+        Orientation of the stripes in degrees, as in `bar`.
     wavelength : float
         From one bright stripe to the next, in pixels, at least 2.
     phase : float
@@ -255,7 +255,7 @@ def grating(shape, angle=90, wavelength=8, phase=0):
 
 
 def tuning_curve(cell, shape, angles, wavelength=8):
-    """Find which direction a cell prefers: drift a grating of each angle, average the responses.
+    """Find which orientation a cell prefers: drift a grating of each angle, average the responses.
 
     Parameters
     ----------
@@ -264,7 +264,7 @@ def tuning_curve(cell, shape, angles, wavelength=8):
     shape : tuple of int
         (H, W) of the images to show, in pixels.
     angles : sequence of float
-        Directions of the gratings in degrees.
+        Orientations of the gratings in degrees.
     wavelength : float
         Of the gratings, in pixels, at least 2.
 
@@ -306,7 +306,7 @@ def complex_cell(image, angle, wavelength=8):
     image : array_like
         (H, W), what is seen.
     angle : float
-        The preferred direction in degrees, as in `bar`.
+        The preferred orientation in degrees, as in `bar`.
     wavelength : float
         The preferred wavelength, in pixels, at least 4.
 
@@ -338,7 +338,7 @@ def complex_cell(image, angle, wavelength=8):
 
 
 def orientation_map(image, wavelength=6, angles=12):
-    """Paint what complex cells answer: hue is direction, brightness is energy.
+    """Paint what complex cells answer: hue is orientation, brightness is energy.
 
     Parameters
     ----------
@@ -347,20 +347,20 @@ def orientation_map(image, wavelength=6, angles=12):
     wavelength : float
         The preferred wavelength of all cells, in pixels, at least 4.
     angles : int
-        How many directions, evenly spread over 180°; at least 3.
+        How many orientations, evenly spread over 180°; at least 3.
 
     Returns
     -------
     ndarray, float64, in [0, 1]
         (H - R + 1, W - R + 1, 3) red, green, blue. The hue runs once round in 180°: red is level,
         yellow and green rise to the right, cyan is upright, blue and violet rise to the left.
-        Brightness is the square root of the energy summed over directions; the brightest three
+        Brightness is the square root of the energy summed over orientations; the brightest three
         hundredths of the pixels are at 1.
 
     Raises
     ------
     ValueError
-        For fewer than 3 directions, or as `complex_cell`.
+        For fewer than 3 orientations, or as `complex_cell`.
 
     Examples
     --------
@@ -368,19 +368,19 @@ def orientation_map(image, wavelength=6, angles=12):
     array([[[1.  , 0.25, 0.25]]])
     """
     if as_positive(angles, "angles", integer=True) < 3:
-        raise ValueError(f"angles: expected at least 3 directions, got {angles}")
-    energy, direction = 0.0, 0.0
+        raise ValueError(f"angles: expected at least 3 orientations, got {angles}")
+    energy, orientation = 0.0, 0.0
     for angle in np.arange(angles) * 180 / angles:
         cells = complex_cell(image, angle, wavelength)
         energy = energy + cells
-        direction = direction + cells * np.exp(2j * np.deg2rad(angle))  # 180° is 0°
-    hue = np.angle(direction)[..., None] - 2 * np.pi / 3 * np.arange(3)
+        orientation = orientation + cells * np.exp(2j * np.deg2rad(angle))  # 180° is 0°
+    hue = np.angle(orientation)[..., None] - 2 * np.pi / 3 * np.arange(3)
     bright = np.percentile(energy, 97) or 1
     return np.sqrt(energy / bright).clip(0, 1)[..., None] * (0.5 + 0.5 * np.cos(hue))
 
 
 def corner_cell(image, wavelength=8):
-    """Return the answer of cells that need two perpendicular directions at once.
+    """Return the answer of cells that need two perpendicular orientations at once.
 
     Parameters
     ----------
@@ -548,7 +548,7 @@ def convolution_parameters(field, channels, maps):
 
 
 def _coordinates(shape, angle):
-    """Return each pixel's distance from the middle along a direction and across it, in pixels."""
+    """Return each pixel's distance from the middle along a orientation and across it, in pixels."""
     H, W = _as_shape(shape)
     turn = np.deg2rad(_as_finite(angle, "angle"))
     down, right = np.mgrid[:H, :W] - np.array([(H - 1) / 2, (W - 1) / 2])[:, None, None]

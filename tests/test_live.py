@@ -124,7 +124,7 @@ def test_player_shows_the_frame_that_the_slider_names(page):
 
 
 def test_wipe_uncovers_as_much_as_its_slider_says(page):
-    figure = show.wipe({"front": np.zeros((9, 9)), "back": np.ones((9, 9))}, alt=ALT)
+    figure = show.wipe({"front": np.zeros((9, 40)), "back": np.ones((9, 40))}, alt=ALT)
     page.set_content(figure._repr_html_())
     page.get_by_label("Border between front and back").fill("25")
     shown = page.get_by_alt_text("front").evaluate("image => image.style.clipPath")

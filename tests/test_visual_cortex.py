@@ -37,7 +37,7 @@ def rng():
 
 
 def hue(rgb):
-    """Return the direction in degrees that a colour of `orientation_map` stands for."""
+    """Return the orientation in degrees that a colour of `orientation_map` stands for."""
     return np.rad2deg(np.angle(rgb @ np.exp(2j * np.pi / 3 * np.arange(3)))) / 2 % 180
 
 
@@ -147,7 +147,7 @@ def test_a_grating_is_periodic_in_phase_and_wavelength():
     matches(grating((6, 17), 20, phase=375), grating((6, 17), 20, phase=15), rtol=0)
 
 
-def test_a_grating_does_not_change_along_its_direction():
+def test_a_grating_does_not_change_along_its_orientation():
     assert np.ptp(grating((6, 17), 0, wavelength=5), axis=1).max() < 1e-12
     assert np.ptp(grating((6, 17), 90, wavelength=5), axis=0).max() < 1e-12
 
@@ -356,7 +356,7 @@ def test_cells_refuse_images_smaller_than_their_patch(cell):
 
 
 @pytest.mark.parametrize("preferred", [0, 45, 120])
-def test_tuning_peaks_at_the_preferred_direction_and_vanishes_across(preferred):
+def test_tuning_peaks_at_the_preferred_orientation_and_vanishes_across(preferred):
     angles = np.arange(0, 180, 15)
     tuning = tuning_curve(
         lambda image: simple_cell(image, gabor(preferred, 8)).item(), (25, 25), angles
@@ -370,7 +370,7 @@ def test_a_simple_cells_mean_is_one_over_pi_of_its_best():
     matches(mean, np.array([1 / np.pi]), rtol=0.01)
 
 
-def test_a_cell_that_adds_light_has_no_preferred_direction():
+def test_a_cell_that_adds_light_has_no_preferred_orientation():
     matches(tuning_curve(lambda i: i[4, 4], (9, 9), [0, 30, 77]), np.full(3, 0.5))
 
 
@@ -384,7 +384,7 @@ def test_tuning_curve_refuses_anything_but_a_list_of_angles(angles):
 
 
 @pytest.mark.parametrize("angle", [0, 10, 45, 90, 133, 175])
-def test_hue_is_the_gratings_direction(angle):
+def test_hue_is_the_gratings_orientation(angle):
     error = hue(orientation_map(grating((19, 19), angle, 6), 6)[0, 0]) - angle
     assert abs((error + 90) % 180 - 90) < 0.5
 
@@ -413,7 +413,7 @@ def test_an_orientation_map_is_a_colour_image_and_black_where_nothing_is():
 
 
 @pytest.mark.parametrize("angles", [0, 2, 2.5, "12"])
-def test_orientation_map_refuses_fewer_than_three_directions(angles):
+def test_orientation_map_refuses_fewer_than_three_orientations(angles):
     with pytest.raises(ValueError, match="angles: expected"):
         orientation_map(np.zeros((30, 30)), angles=angles)
 
