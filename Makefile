@@ -17,7 +17,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 .PHONY: help book test serve lab lint format clean
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 book: _build/.built ## execute every notebook and build the book
 	@$(BIN)/python book/build.py --open
@@ -37,7 +37,7 @@ lint: .venv/.ready ## style of code and notebooks
 
 format: .venv/.ready ## put code and notebooks into the house style, strip outputs
 	$(BIN)/nbstripout --keep-id book/*.ipynb
-	$(BIN)/ruff check --fix .
+	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
 clean: ## remove the built book and the virtual environment
@@ -54,5 +54,6 @@ clean: ## remove the built book and the virtual environment
 	@touch $@
 
 _build/.built: .venv/.ready _config.yml _toc.yml $(PAGES)
+	@mkdir -p $(@D) && touch $@.start # what is edited while it builds is newer than this
 	@$(BIN)/python book/build.py
-	@touch $@
+	@mv $@.start $@

@@ -6,6 +6,7 @@ desktop, offers to open it.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import webbrowser
@@ -15,25 +16,28 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "_build" / "html" / "index.html"
 JUPYTER_BOOK = Path(sys.executable).with_name("jupyter-book")
 NOISE = "Kernel is running over TCP without encryption"  # on this machine's own loopback
-WRONG = re.compile(r": (WARNING|ERROR|CRITICAL|SEVERE): ")
+WRONG = re.compile(r"(^|: )(WARNING|ERROR|CRITICAL|SEVERE): ")
 
 
 def build():
     """Run Jupyter Book, passing its lines on; return its exit status and the lines that matter."""
+    shutil.rmtree(
+        PAGE.parent, ignore_errors=True
+    )  # no page may outlive its source
     command = [JUPYTER_BOOK, "build", "-W", "--keep-going", "--all", ROOT]
-    process = subprocess.Popen(
+    lines = []
+    with subprocess.Popen(
         command,
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
-    lines = []
-    for line in process.stdout:
-        lines.append(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).rstrip())
-        if NOISE not in line:
-            print(line, end="", flush=True)
-    return process.wait(), lines
+    ) as process:
+        for line in process.stdout:
+            lines.append(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).rstrip())
+            if NOISE not in line:
+                print(line, end="", flush=True)
+    return process.returncode, lines
 
 
 def causes(lines):
@@ -63,10 +67,14 @@ def offer():
     print(PAGE)
 
 
+def main(arguments):
+    """Do what the command line says."""
+    if "--open" in arguments:
+        return offer()
+    status, lines = build()
+    if status:
+        sys.exit(f"\nThe book was not built. The cause:\n\n{causes(lines)}")
+
+
 if __name__ == "__main__":
-    if "--open" in sys.argv:
-        offer()
-    else:
-        status, lines = build()
-        if status:
-            sys.exit(f"\nThe book was not built. The cause:\n\n{causes(lines)}")
+    main(sys.argv[1:])

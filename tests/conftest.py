@@ -1,9 +1,11 @@
 """Fixtures of all tests: seeded randomness, the notebooks, the built book, a browser."""
 
+import ast
 import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -41,6 +43,11 @@ def code(notebook):
     ]
 
 
+def python(source):
+    """Return the syntax tree of a cell, without IPython's own lines."""
+    return ast.parse(re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", source))
+
+
 def prose(notebook):
     """Return the Markdown cells of a notebook as one text."""
     cells = [c for c in notebook["cells"] if c["cell_type"] == "markdown"]
@@ -50,7 +57,9 @@ def prose(notebook):
 def pages():
     """Return every page of the built book, as paths relative to it."""
     return sorted(
-        p.relative_to(HTML).as_posix() for p in HTML.glob("**/*.html") if "_static" not in p.parts
+        p.relative_to(HTML).as_posix()
+        for p in HTML.glob("**/*.html")
+        if "_static" not in p.relative_to(HTML).parts
     )
 
 

@@ -22,12 +22,12 @@ class _Reader(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.ids, self.links = set(), []
+        self.ids, self.links = [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
-        self.ids.add(attrs.get("id"))
+        self.ids += [attrs["id"]] if attrs.get("id") else []
         self.links += [attrs[k] for k in ("href", "src") if attrs.get(k)]
 
 
@@ -54,6 +54,7 @@ def visit(browser):
         )
         page.goto(address)
         page.wait_for_load_state("networkidle")
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         if page.evaluate("typeof MathJax !== 'undefined' && !!MathJax.startup"):
             page.evaluate("MathJax.startup.promise.then(() => null)")
         return page, requests, complaints
@@ -124,6 +125,12 @@ def test_links_lead_somewhere(name):
         ):
             dead.append(link)
     assert dead == []
+
+
+@every_page
+def test_no_id_is_used_twice(name):
+    ids = structure(HTML / name).ids
+    assert {i for i in ids if ids.count(i) > 1} == set()
 
 
 @every_page
