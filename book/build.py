@@ -21,9 +21,8 @@ WRONG = re.compile(r"(^|: )(WARNING|ERROR|CRITICAL|SEVERE): ")
 
 def build():
     """Run Jupyter Book, passing its lines on; return its exit status and the lines that matter."""
-    shutil.rmtree(
-        PAGE.parent, ignore_errors=True
-    )  # no page may outlive its source
+    # no page may outlive its source
+    shutil.rmtree(PAGE.parent, ignore_errors=True)
     command = [JUPYTER_BOOK, "build", "-W", "--keep-going", "--all", ROOT]
     lines = []
     with subprocess.Popen(
