@@ -15,13 +15,14 @@ def matches(ours, theirs, rtol=1e-10, atol=1e-12):
     ours, theirs : array_like or torch.Tensor
         The result under test, and the one to trust.
     rtol, atol : float
-        Two values agree when ``|ours - theirs| <= atol + rtol * |theirs|``. NaN agrees with
-        nothing.
+        Two values agree when ``|ours - theirs| <= atol + rtol * |theirs|``. Infinity agrees with
+        itself alone, NaN with nothing.
 
     Raises
     ------
     AssertionError
-        With the first thing that differs: the shapes, the dtypes, or the worst value's position.
+        With the first thing that differs: the shapes, the dtypes, or the position of the value most
+        out of tolerance.
 
     Examples
     --------
@@ -36,12 +37,14 @@ def matches(ours, theirs, rtol=1e-10, atol=1e-12):
         raise AssertionError(f"shapes differ: ours {ours.shape}, theirs {theirs.shape}")
     if ours.dtype != theirs.dtype:
         raise AssertionError(f"dtypes differ: ours {ours.dtype}, theirs {theirs.dtype}")
-    exact = ours.dtype.kind not in "fc"
-    gap = np.asarray(ours != theirs if exact else np.abs(ours - theirs), dtype=float)
-    allowed = 0 if exact else atol + rtol * np.abs(theirs)
-    wrong = ~(gap <= allowed)  # so that NaN is wrong
+    rounded = ours.dtype.kind in "fc"
+    with np.errstate(all="ignore"):  # infinities, and a tolerance of 0
+        gap = np.where(ours == theirs, 0.0, np.abs(ours - theirs) if rounded else 1.0)
+        allowed = np.where(np.isfinite(theirs), atol + rtol * np.abs(theirs), 0) if rounded else 0
+        wrong = ~(gap <= allowed)  # so that NaN is wrong
+        excess = np.where(wrong, gap / allowed, 0)
     if wrong.any():
-        worst = np.unravel_index(np.argmax(np.where(np.isnan(gap), np.inf, gap)), gap.shape)
+        worst = np.unravel_index(np.argmax(excess), gap.shape)  # NaN first
         worst = tuple(int(i) for i in worst)
         raise AssertionError(
             f"values differ at {wrong.sum()} of {wrong.size} positions, most at {worst}: "
@@ -119,11 +122,45 @@ def as_positive(value, name, integer=False):
     Traceback (most recent call last):
     ValueError: sigma: expected a number above 0, got 0
     """
-    kind = (int, np.integer) if integer else (int, float, np.integer, np.floating)
-    if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < np.inf:
+    whole = isinstance(value, (int, np.integer))
+    if not _is_finite(value) or float(value) <= 0 or (integer and not whole):
         wanted = "a whole number above 0" if integer else "a number above 0"
         raise ValueError(f"{name}: expected {wanted}, got {value!r}")
     return int(value) if integer else float(value)
+
+
+def as_finite(value, name):
+    """Return a finite real number as float, or refuse it.
+
+    Examples
+    --------
+    >>> as_finite(90, "angle")
+    90.0
+    >>> as_finite(None, "angle")
+    Traceback (most recent call last):
+    ValueError: angle: expected a finite number, got None
+    """
+    if not _is_finite(value):
+        raise ValueError(f"{name}: expected a finite number, got {value!r}")
+    return float(value)
+
+
+def as_shape(shape, name="shape"):
+    """Return two whole numbers above 0 as a tuple, or refuse them.
+
+    Examples
+    --------
+    >>> as_shape([2, 3])
+    (2, 3)
+    >>> as_shape(5)
+    Traceback (most recent call last):
+    ValueError: shape: expected (rows, columns), got 5
+    """
+    try:
+        rows, columns = shape
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: expected (rows, columns), got {shape!r}") from None
+    return as_positive(rows, name, integer=True), as_positive(columns, name, integer=True)
 
 
 def as_one_of(value, choices, name):
@@ -153,6 +190,17 @@ def as_description(alt, name="alt"):
     if not isinstance(alt, str) or len(alt.split()) < 3:
         raise ValueError(f"{name}: expected a sentence that describes the figure, got {alt!r}")
     return alt
+
+
+def _is_finite(value):
+    """Say whether this is a real number, and one that a float can hold."""
+    real = isinstance(value, (int, float, np.integer, np.floating))
+    if not real or isinstance(value, bool):
+        return False
+    try:
+        return bool(np.isfinite(float(value)))
+    except OverflowError:  # a whole number of more than 308 digits
+        return False
 
 
 def _as_array(value):

@@ -152,7 +152,7 @@ def digits():
 
     References
     ----------
-    E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998.
+    Alpaydin, E., Kaynak, C., Optical Recognition of Handwritten Digits, UCI repository, 1998.
 
     Examples
     --------

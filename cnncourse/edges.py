@@ -58,9 +58,9 @@ def gradient(image, operator="sobel", border="replicate"):
 
     References
     ----------
-    I. Sobel, G. Feldman, A 3×3 isotropic gradient operator for image processing, talk at the
-    Stanford Artificial Intelligence Project, 1968. J. M. S. Prewitt, Object enhancement and
-    extraction, in Picture Processing and Psychopictorics, 1970. H. Scharr, Optimale Operatoren in
+    Sobel, I., Feldman, G., A 3×3 isotropic gradient operator for image processing, talk at the
+    Stanford Artificial Intelligence Project, 1968. Prewitt, J. M. S., Object enhancement and
+    extraction, in Picture Processing and Psychopictorics, 1970. Scharr, H., Optimale Operatoren in
     der Digitalen Bildverarbeitung, Heidelberg, 2000.
 
     Examples
@@ -116,7 +116,7 @@ def gradient_direction(down, right):
     Returns
     -------
     ndarray
-        (H, W), in degrees, above −180 and up to 180; 0 where the vector is zero.
+        (H, W), in degrees, from −180 to 180; 0 where the vector is zero.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def log_kernel(sigma):
     Raises
     ------
     ValueError
-        If sigma is not a number above 0.
+        If sigma is not a number from 0.125 up: below, the kernel would be a single 0.
 
     See Also
     --------
@@ -198,7 +198,7 @@ def log_kernel(sigma):
 
     References
     ----------
-    D. Marr, E. Hildreth, Theory of edge detection, 1980.
+    Marr, D., Hildreth, E., Theory of edge detection, 1980.
 
     Examples
     --------
@@ -207,6 +207,7 @@ def log_kernel(sigma):
     >>> kernel[centre, centre] < 0 < kernel[centre, centre + 3]  # √2·σ = 2.8 pixels
     np.True_
     """
+    sigma = _as_sigma(sigma)
     gaussian = gaussian_kernel(sigma)
     offset = np.arange(len(gaussian)) - len(gaussian) // 2
     squared = offset[:, None] ** 2 + offset**2
@@ -236,7 +237,7 @@ def dog_kernel(sigma, ratio=1.6):
     Raises
     ------
     ValueError
-        If sigma is not above 0 or ratio not above 1.
+        As `log_kernel` does, or if ratio is not above 1.
 
     See Also
     --------
@@ -244,7 +245,7 @@ def dog_kernel(sigma, ratio=1.6):
 
     References
     ----------
-    D. Marr, E. Hildreth, Theory of edge detection, 1980.
+    Marr, D., Hildreth, E., Theory of edge detection, 1980.
 
     Examples
     --------
@@ -253,7 +254,7 @@ def dog_kernel(sigma, ratio=1.6):
     >>> kernel[centre, centre] < 0 < kernel[centre, centre + 3]
     np.True_
     """
-    sigma, ratio = as_positive(sigma, "sigma"), as_positive(ratio, "ratio")
+    sigma, ratio = _as_sigma(sigma), as_positive(ratio, "ratio")
     if ratio <= 1:
         raise ValueError(f"ratio: expected a number above 1, got {ratio!r}")
     narrow = sigma * np.sqrt((ratio**2 - 1) / (2 * ratio**2 * np.log(ratio)))
@@ -288,7 +289,7 @@ def zero_crossings(response, threshold=0.0):
 
     References
     ----------
-    D. Marr, E. Hildreth, Theory of edge detection, 1980.
+    Marr, D., Hildreth, E., Theory of edge detection, 1980.
 
     Examples
     --------
@@ -330,7 +331,7 @@ def non_maximum_suppression(down, right):
 
     References
     ----------
-    J. Canny, A computational approach to edge detection, 1986.
+    Canny, J., A computational approach to edge detection, 1986.
 
     Examples
     --------
@@ -375,9 +376,13 @@ def hysteresis(strength, low, high):
     --------
     skimage.filters.apply_hysteresis_threshold : sides only, and above instead of at least.
 
+    Notes
+    -----
+    What is kept grows by one pixel a pass over the image, so that long lines take many passes.
+
     References
     ----------
-    J. Canny, A computational approach to edge detection, 1986.
+    Canny, J., A computational approach to edge detection, 1986.
 
     Examples
     --------
@@ -425,7 +430,7 @@ def canny(image, sigma, low, high):
 
     References
     ----------
-    J. Canny, A computational approach to edge detection, 1986.
+    Canny, J., A computational approach to edge detection, 1986.
 
     Examples
     --------
@@ -549,6 +554,15 @@ def learn_kernel(images, targets, size=3, steps=1000, lr=1.0, seed=0):
         if step < steps:
             kernels.append(kernels[-1] - lr * np.mean([d for _, d in scores], axis=0))
     return np.array(kernels), np.array(losses)
+
+
+def _as_sigma(sigma):
+    """Return a standard deviation whose kernel has room for a second derivative, or refuse it."""
+    if as_positive(sigma, "sigma") < 0.125:
+        raise ValueError(
+            f"sigma: expected at least 0.125, so that the kernel is larger than 1×1, got {sigma!r}"
+        )
+    return float(sigma)
 
 
 def _as_field(down, right):

@@ -6,7 +6,7 @@ result has the image's dtype: integers are read as float64, float32 stays float3
 
 import numpy as np
 
-from cnncourse.check import as_image, as_kernel, as_one_of, as_positive
+from cnncourse.check import as_finite, as_image, as_kernel, as_one_of, as_positive, as_shape
 
 BORDERS = {  # torch's words where it has them, and NumPy's for the same thing
     "zero": "constant",
@@ -280,6 +280,7 @@ def shift_kernel(down, right):
     for name, count in [("down", down), ("right", right)]:
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)):
             raise ValueError(f"{name}: expected a whole number, got {count!r}")
+    down, right = int(down), int(right)  # bytes would wrap around
     kernel = np.zeros((2 * abs(down) + 1, 2 * abs(right) + 1))
     kernel[abs(down) - down, abs(right) - right] = 1
     return kernel
@@ -361,9 +362,7 @@ def motion_kernel(length, angle):
            [0.33, 0.33, 0.33],
            [0.  , 0.  , 0.  ]])
     """
-    length = _as_odd(length, "length")
-    if not np.isfinite(angle):
-        raise ValueError(f"angle: expected a finite number of degrees, got {angle!r}")
+    length, angle = _as_odd(length, "length"), as_finite(angle, "angle")
     samples = 101 * length  # places on the path, evenly spread
     along = (np.arange(samples) + 0.5) / samples * length - length / 2
     down = np.round(-along * np.sin(np.deg2rad(angle))).astype(int)
@@ -445,7 +444,7 @@ def separate(kernel):
 
     References
     ----------
-    S. Treitel, J. L. Shanks, The Design of Multistage Separable Planar Filters, IEEE Transactions
+    Treitel, S., Shanks, J. L., The Design of Multistage Separable Planar Filters, IEEE Transactions
     on Geoscience Electronics, 1971.
 
     Examples
@@ -537,7 +536,7 @@ def correlate2d_fft(image, kernel, border=None):
 
     References
     ----------
-    J. W. Cooley, J. W. Tukey, An Algorithm for the Machine Calculation of Complex Fourier Series,
+    Cooley, J. W., Tukey, J. W., An Algorithm for the Machine Calculation of Complex Fourier Series,
     Mathematics of Computation, 1965.
 
     Examples
@@ -589,7 +588,7 @@ def multiplications(image_shape, kernel_shape, method):
     200000
     """
     as_one_of(method, ("direct", "separable", "fft"), "method")
-    (H, W), (R, S) = _as_shape(image_shape, "image_shape"), _as_shape(kernel_shape, "kernel_shape")
+    (H, W), (R, S) = as_shape(image_shape, "image_shape"), as_shape(kernel_shape, "kernel_shape")
     if method == "direct":
         return H * W * R * S
     if method == "separable":
@@ -603,13 +602,6 @@ def _as_odd(size, name):
     if as_positive(size, name, integer=True) % 2 == 0:
         raise ValueError(f"{name}: expected an odd number, so that there is a centre, got {size}")
     return int(size)
-
-
-def _as_shape(shape, name):
-    """Return two whole numbers above 0, or refuse them."""
-    if not isinstance(shape, (tuple, list)) or len(shape) != 2:
-        raise ValueError(f"{name}: expected (rows, columns), got {shape!r}")
-    return tuple(as_positive(n, name, integer=True) for n in shape)
 
 
 def _fast_length(n):

@@ -7,6 +7,7 @@ required.
 """
 
 import base64
+import hashlib
 import html
 import io
 import itertools
@@ -15,13 +16,14 @@ from importlib.resources import files
 
 import numpy as np
 
-from cnncourse.check import as_description, as_one_of
+from cnncourse.check import as_description, as_image, as_one_of, as_positive
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F")
 """Of Okabe and Ito's palette for the colour-blind (2008), those that show on black and on white."""
 
 _INK, _MIST = "#010203", "#040506"  # stand-ins, replaced by the page's text colour and a faint one
 _LONGEST_SIDE = 480  # pixels; what a panel can show
+_SIDE = 36  # pixels; of a cell in a grid
 _STYLE = files("cnncourse.live").joinpath("figure.css").read_text("utf-8")
 
 
@@ -60,14 +62,15 @@ def images(panels, *, alt, colours="gray", limits=None, columns=4, caption=None)
     ----------
     panels : array_like or dict of str to array_like
         (rows, columns) or, in colour, (rows, columns, 3) in [0, 1]; a dict gives each its title.
-        Images of up to 64 rows and columns are drawn with visible pixels.
+        Images of up to 64 rows and columns are drawn with visible pixels. NaN is drawn black.
     alt : str
         What the figure shows.
     colours : {"gray", "signed", "heat"}
         Black to white; orange below zero, white at zero, purple above; or dark to bright.
-    limits : tuple of float, optional
-        The values at the two ends of the colours, common to all panels. By default (0, 1) for gray,
-        ±the largest absolute value for signed, the range of the values for heat.
+    limits : sequence of float, optional
+        The values at the two ends of the colours, common to all panels but those in colour. By
+        default (0, 1) for gray, ±the largest absolute value for signed, the range of the values for
+        heat.
     columns : int
         How many images a wide page puts in a row; a phone takes two at most.
     caption : str, optional
@@ -76,26 +79,22 @@ def images(panels, *, alt, colours="gray", limits=None, columns=4, caption=None)
     Raises
     ------
     ValueError
-        For an array that is no image, or unknown colours.
+        For no image, an array that is none, bytes that are to lie in [0, 1], or unknown colours.
 
     Examples
     --------
     >>> images(np.eye(3), alt="A white diagonal on black.")
     [figure: A white diagonal on black.]
     """
-    as_one_of(colours, _COLOUR_MAPS, "colours")
-    if not isinstance(panels, dict):
-        panels = {"": panels}
-    arrays = {title: _as_picture(array, title) for title, array in panels.items()}
-    low, high = limits or _limits(arrays.values(), colours)
+    arrays, low, high = _read(panels, colours, limits)
+    columns = as_positive(columns, "columns", integer=True)
     body = "".join(
-        _panel(_picture(array, low, high, colours, title or alt), title)
+        f'<figure class="cnn-panel">{_picture(array, low, high, colours, title or alt)}'
+        f"{_figcaption(title)}</figure>"
         for title, array in arrays.items()
     )
-    scale = "" if colours == "gray" else _scale(low, high, colours)
-    return Figure(
-        f'<div class="cnn-panels" style="--columns:{columns:d}">{body}</div>{scale}', alt, caption
-    )
+    body = f'<div class="cnn-panels" style="--columns:{columns}">{body}</div>'
+    return Figure(body + _scale(low, high, colours), alt, caption)
 
 
 def grid(panels, *, alt, marks=None, joins=(), caption=None):
@@ -114,19 +113,25 @@ def grid(panels, *, alt, marks=None, joins=(), caption=None):
     caption : str, optional
         What to notice.
 
+    Raises
+    ------
+    ValueError
+        For no panel, one that is no such array, marks without their panel, or too many joins.
+
     Examples
     --------
     >>> grid({"kernel": [[1, 0], [0, 1]]}, alt="A two by two identity matrix.")
     [figure: A two by two identity matrix.]
     """
-    if not isinstance(panels, dict):
-        panels = {"": panels}
-    marks = marks or {}
+    panels, marks = _by_title(panels), marks or {}
     if unknown := set(marks) - set(panels):
         raise ValueError(f"marks: expected titles of panels {list(panels)}, got {sorted(unknown)}")
+    if len(joins) >= len(panels):
+        gaps = len(panels) - 1
+        raise ValueError(f"joins: expected at most {gaps} for {len(panels)} panels, got {joins!r}")
     parts = []
     for (title, array), join in itertools.zip_longest(panels.items(), joins, fillvalue=""):
-        cells = _number_grid(np.asarray(array, dtype=float), marks.get(title), title or alt)
+        cells = _number_grid(array.astype(float), marks.get(title), title or alt)
         parts.append(f'<figure class="cnn-grid">{cells}{_figcaption(title)}</figure>')
         if join:
             parts.append(f'<span class="cnn-join">{html.escape(join)}</span>')
@@ -152,7 +157,7 @@ def plot(
     Parameters
     ----------
     curves : dict of str to array_like
-        The y values of each curve by its name; a pair (x, y) where a curve has its own x.
+        The y values of each curve by its name; a tuple (x, y) where a curve has its own x.
     alt : str
         What the figure shows.
     x : array_like, optional
@@ -172,14 +177,22 @@ def plot(
     caption : str, optional
         What to notice.
 
+    Raises
+    ------
+    ValueError
+        If log names anything but x and y.
+
     Examples
     --------
     >>> plot({"square": [0, 1, 4]}, alt="The square of 0, 1 and 2.", xlabel="n", ylabel="n²")
     [figure: The square of 0, 1 and 2.]
     """
+    if not isinstance(log, str) or set(log) - set("xy"):
+        raise ValueError(f"log: expected 'x', 'y', 'xy' or '', got {log!r}")
     figure, axes = canvas(polar=polar)
     for i, (name, values) in enumerate(curves.items()):
-        own_x, y = values if isinstance(values, tuple) else (x, values)
+        is_pair = isinstance(values, tuple) and len(values) == 2 and np.ndim(values[1]) == 1
+        own_x, y = values if is_pair else (x, values)
         own_x = np.arange(len(y)) if own_x is None else own_x
         style = ("-", "--", "-.", ":")[i % 4]
         axes.plot(own_x, y, style, color=COLOURS[i % 5], marker="o" if points else "", label=name)
@@ -197,7 +210,13 @@ def plot(
     if ylim:
         axes.set_ylim(*ylim)
     if len(curves) > 1:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, frameon=False)
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.18),
+            ncols=2,
+            frameon=False,
+            labelcolor=_INK,
+        )
     return drawing(figure, alt=alt, caption=caption)
 
 
@@ -224,7 +243,7 @@ def bars(values, *, alt, xlabel="", unit="", log=False, caption=None):
     """
     figure, axes = canvas(height=0.75 + 0.42 * len(values))
     drawn = axes.barh(list(values), list(values.values()), color=COLOURS[0], log=log)
-    numbers = [f"{v:,.0f}" if abs(v) >= 1000 else f"{v:.3g}" for v in values.values()]
+    numbers = [f"{v:,.0f}" if abs(v) >= 999.5 else f"{v:.3g}" for v in values.values()]
     axes.bar_label(drawn, [n + unit for n in numbers], padding=4, color=_INK)
     axes.invert_yaxis()
     axes.margins(x=0.3)
@@ -245,23 +264,34 @@ def arrows(image, down, right, *, alt, step=8, caption=None):
     alt : str
         What the figure shows.
     step : int
-        One arrow every so many pixels.
+        One arrow every so many pixels, and at least one.
     caption : str, optional
         What to notice.
+
+    Raises
+    ------
+    ValueError
+        If the three are no 2-D arrays of one shape, or the step is no whole number above 0.
+
+    Examples
+    --------
+    >>> arrows(np.eye(9), np.zeros((9, 9)), np.ones((9, 9)), alt="An arrow to the right.")
+    [figure: An arrow to the right.]
     """
-    image, down, right = (np.asarray(a, dtype=float) for a in (image, down, right))
+    image, down, right = as_image(image), as_image(down, "down"), as_image(right, "right")
+    step = as_positive(step, "step", integer=True)
     if not image.shape == down.shape == right.shape:
         raise ValueError(
             f"down, right: expected the image's shape {image.shape}, "
             f"got {down.shape}, {right.shape}"
         )
-    rows, columns = (slice(step // 2, n, step) for n in image.shape)
+    chosen = tuple(slice(min(step, n) // 2, n, step) for n in image.shape)
     figure, axes = canvas(height=5.2 * image.shape[0] / image.shape[1])
     axes.imshow(image, cmap="gray", vmin=-1, vmax=1.2, interpolation="none")
-    at = np.mgrid[rows, columns]
+    at, down, right = np.mgrid[chosen], down[chosen], right[chosen]
     axes.quiver(
-        at[1], at[0], right[rows, columns], down[rows, columns],
-        color=COLOURS[1], angles="xy", pivot="mid", width=0.005,
+        at[1], at[0], right, down, color=COLOURS[1], angles="xy", pivot="mid", width=0.005,
+        scale=None if down.any() or right.any() else 1,  # nothing to scale by
     )  # fmt: skip
     axes.set_axis_off()
     return drawing(figure, alt=alt, caption=caption)
@@ -270,7 +300,7 @@ def arrows(image, down, right, *, alt, step=8, caption=None):
 def frames(panels, *, alt, colours="gray", limits=None, caption=None):
     """Show images one at a time, with a slider and a play button that need no kernel.
 
-    Takes what `images` takes; the dict's titles name the frames.
+    Takes what `images` takes, except columns; the dict's titles name the frames.
 
     Examples
     --------
@@ -279,19 +309,16 @@ def frames(panels, *, alt, colours="gray", limits=None, caption=None):
     """
     from cnncourse.live import Player
 
-    as_one_of(colours, _COLOUR_MAPS, "colours")
-    arrays = {title: _as_picture(array, title) for title, array in panels.items()}
-    low, high = limits or _limits(arrays.values(), colours)
+    arrays, low, high = _read(panels, colours, limits)
     pictures = {t: _picture_uri(a, low, high, colours) for t, a in arrays.items()}
-    pixels = all(_is_small(a) for a in arrays.values())
-    scale = "" if colours == "gray" else _scale(low, high, colours)
-    return Figure(Player(pictures, alt=alt, pixels=pixels).html() + scale, alt, caption)
+    player = Player(pictures, alt=alt, pixels=all(map(_is_small, arrays.values())))
+    return Figure(player.html(labelled=False) + _scale(low, high, colours), alt, caption)
 
 
 def wipe(panels, *, alt, colours="gray", limits=None, caption=None):
     """Show two images of one shape, the first over the second, with a slider that uncovers it.
 
-    Takes what `images` takes.
+    Takes what `images` takes, except columns.
 
     Examples
     --------
@@ -300,18 +327,24 @@ def wipe(panels, *, alt, colours="gray", limits=None, caption=None):
     """
     from cnncourse.live import Wipe
 
-    as_one_of(colours, _COLOUR_MAPS, "colours")
-    arrays = {title: _as_picture(array, title) for title, array in panels.items()}
+    arrays, low, high = _read(panels, colours, limits)
     shapes = [array.shape[:2] for array in arrays.values()]
     if len(shapes) != 2 or shapes[0] != shapes[1]:
         raise ValueError(f"panels: expected two images of one shape, got {shapes}")
-    low, high = limits or _limits(arrays.values(), colours)
     pictures = {t: _picture_uri(a, low, high, colours) for t, a in arrays.items()}
-    return Figure(Wipe(pictures, alt=alt).html(), alt, caption)
+    pair = Wipe(pictures, alt=alt, pixels=all(map(_is_small, arrays.values())))
+    return Figure(pair.html(labelled=False) + _scale(low, high, colours), alt, caption)
 
 
 def beside(*figures, alt, caption=None):
-    """Put figures side by side; they wrap where the page is narrow."""
+    """Put figures side by side; they wrap where the page is narrow.
+
+    Examples
+    --------
+    >>> left, right = grid([[1]], alt="The number one."), grid([[2]], alt="The number two.")
+    >>> beside(left, right, alt="The numbers one and two.")
+    [figure: The numbers one and two.]
+    """
     inner = "".join(f'<div class="cnn-beside">{figure.body}</div>' for figure in figures)
     return Figure(f'<div class="cnn-row">{inner}</div>', alt, caption)
 
@@ -320,6 +353,12 @@ def canvas(height=3.2, polar=False):
     """Return an empty matplotlib figure and axes in the book's look, for a drawing of one's own.
 
     Finish with `drawing`. 5.2 inches wide: large enough letters when a phone shrinks it.
+
+    Examples
+    --------
+    >>> figure, axes = canvas(height=2)
+    >>> figure.get_size_inches().round(1)
+    array([5.2, 2. ])
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
@@ -333,7 +372,15 @@ def canvas(height=3.2, polar=False):
 
 
 def drawing(figure, *, alt, caption=None):
-    """Turn a matplotlib figure from `canvas` into a `Figure`: SVG in the page's own colours."""
+    """Turn a matplotlib figure from `canvas` into a `Figure`: SVG in the page's own colours.
+
+    Examples
+    --------
+    >>> figure, axes = canvas()
+    >>> line = axes.axhline(0.5)
+    >>> drawing(figure, alt="A level line at one half.")
+    [figure: A level line at one half.]
+    """
     import matplotlib as mpl
 
     buffer = io.StringIO()
@@ -342,8 +389,7 @@ def drawing(figure, *, alt, caption=None):
     svg = re.sub(
         r"^.*?(?=<svg)|<!--.*?-->|<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.S
     )
-    svg = re.sub(r' id="[a-z]\w*_\d+"', "", svg)
-    svg = re.sub(r"\n\s*", "\n", svg).replace(_INK, "currentColor")
+    svg = re.sub(r"\n\s*", "\n", _with_ids_of_its_own(svg)).replace(_INK, "currentColor")
     svg = svg.replace(f"stroke: {_MIST}", "stroke: currentColor; stroke-opacity: .18")
     label = _quoted(alt)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
@@ -364,7 +410,7 @@ class Source:
 
 
 def source(function):
-    """Show the source of a function of the package, its docstring cut down to the first line.
+    """Show the source of a function of the package, its docstring cut down to the summary.
 
     Examples
     --------
@@ -378,13 +424,12 @@ def source(function):
     import inspect
 
     text = inspect.cleandoc("\n" + inspect.getsource(function)).rstrip()
-    first = ast.parse(text).body[0].body[0]
-    if not (isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)):
+    definition = ast.parse(text).body[0]
+    if ast.get_docstring(definition) is None:
         return Source(text)
-    lines = text.splitlines()
-    indent = " " * first.col_offset
-    summary = f'{indent}"""{inspect.getdoc(function).splitlines()[0]}"""'
-    return Source("\n".join([*lines[: first.lineno - 1], summary, *lines[first.end_lineno :]]))
+    docstring = ast.get_source_segment(text, definition.body[0])
+    summary, *rest = re.split(r"\n\s*\n", docstring)
+    return Source(text.replace(docstring, summary + docstring[-3:]) if rest else text)
 
 
 _COLOUR_MAPS = {"gray": "gray", "signed": "PuOr", "heat": "viridis"}
@@ -407,9 +452,31 @@ _RC = {
 }
 
 
+def _by_title(panels):
+    """Return one or several panels as a dict, or refuse none."""
+    panels = panels if isinstance(panels, dict) else {"": panels}
+    if not panels:
+        raise ValueError("panels: expected at least one image, got none")
+    return {str(title): np.asarray(array) for title, array in panels.items()}
+
+
+def _read(panels, colours, limits):
+    """Return the images by title and the values at the two ends of the colours, or refuse them."""
+    as_one_of(colours, _COLOUR_MAPS, "colours")
+    arrays = {title: _as_picture(array, title) for title, array in _by_title(panels).items()}
+    for title, array in arrays.items():
+        fixed = array.ndim == 3 or (colours == "gray" and limits is None)
+        if fixed and array.dtype.kind in "iu" and array.max() > 1:
+            raise ValueError(
+                f"panels: expected values in [0, 1], got whole numbers up to {array.max()} for "
+                f"{title!r}; divide by 255{', or pass limits' if array.ndim == 2 else ''}"
+            )
+    low, high = _limits(arrays.values(), colours) if limits is None else limits
+    return {title: array.astype(float) for title, array in arrays.items()}, low, high
+
+
 def _as_picture(array, title):
-    """Return (rows, columns) or (rows, columns, 3) as floats, or refuse it."""
-    array = np.asarray(array, dtype=float)
+    """Return (rows, columns) or (rows, columns, 3), or refuse it."""
     if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
         raise ValueError(
             f"panels: expected (rows, columns) or (rows, columns, 3) for {title!r}, "
@@ -419,15 +486,13 @@ def _as_picture(array, title):
 
 
 def _limits(arrays, colours):
-    """Return the values at the two ends of the colours."""
-    if colours == "gray":
-        return 0.0, 1.0
-    values = np.concatenate([a.ravel() for a in arrays])
+    """Return the values at the two ends of the colours, which photographs in colour ignore."""
+    values = np.concatenate([np.empty(0), *(a.ravel() for a in arrays if a.ndim == 2)])
     values = values[np.isfinite(values)]
     if colours == "signed":
         largest = np.abs(values).max(initial=0) or 1.0
         return -largest, largest
-    return values.min(initial=np.inf), values.max(initial=-np.inf)
+    return (0.0, 1.0) if colours == "gray" or not values.size else (values.min(), values.max())
 
 
 def _quoted(text):
@@ -444,6 +509,8 @@ def _picture_uri(array, low, high, colours):
     import matplotlib as mpl
     from PIL import Image
 
+    if array.ndim == 3:
+        low, high = 0, 1
     unit = ((array - low) / ((high - low) or 1)).clip(0, 1)
     if array.ndim == 2 and colours != "gray":
         unit = mpl.colormaps[_COLOUR_MAPS[colours]](unit)[..., :3]
@@ -463,8 +530,14 @@ def _picture(array, low, high, colours, alt):
     return f'<img{look} src="{uri}" alt="{_quoted(alt)}">'
 
 
-def _panel(picture, title):
-    return f'<figure class="cnn-panel">{picture}{_figcaption(title)}</figure>'
+def _with_ids_of_its_own(svg):
+    """Return the SVG with the ids that it refers to, made unlike those of any other drawing."""
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg))
+    own = f"cnn-{hashlib.sha256(svg.encode()).hexdigest()[:12]}-"
+    svg = re.sub(
+        r' id="([^"]*)"', lambda found: f' id="{own}{found[1]}"' if found[1] in used else "", svg
+    )
+    return re.sub(r'(url\(#|href="#)', rf"\g<1>{own}", svg)
 
 
 def _figcaption(title):
@@ -472,7 +545,9 @@ def _figcaption(title):
 
 
 def _scale(low, high, colours):
-    """Return a strip of the colours with the values at its ends."""
+    """Return a strip of the colours with the values at its ends; greys need none."""
+    if colours == "gray":
+        return ""
     import matplotlib as mpl
 
     stops = mpl.colormaps[_COLOUR_MAPS[colours]](np.linspace(0, 1, 9))
@@ -495,38 +570,42 @@ def _number_grid(array, mark, alt):
     signed, largest = known.min() < 0, np.abs(known).max() or 1
     unit = known / largest / 2 + 0.5 if signed else known / largest
     colours = mpl.colormaps["PuOr" if signed else "gray"](unit)[..., :3]
-    side, (rows, columns) = 36, array.shape
-    cells = []
-    for (i, j), value in np.ndenumerate(array):
-        empty = np.isnan(value)
-        fill = "none" if empty else mpl.colors.to_hex(colours[i, j])
-        cells.append(
-            f'<rect x="{j * side}" y="{i * side}" width="{side}" height="{side}" '
-            f'fill="{fill}" stroke="#888"/>'
-        )
-        if empty:
-            continue
-        text = _short(value)
-        size = 13 if len(text) < 5 else 10
-        dark = colours[i, j] @ [0.2126, 0.7152, 0.0722] < 0.45
-        cells.append(
-            f'<text x="{(j + 0.5) * side:g}" y="{(i + 0.5) * side + 4.5:g}" text-anchor="middle" '
-            f'font-size="{size}" fill="{"#fff" if dark else "#000"}">{text}</text>'
-        )
+    cells = [_cell(place, value, colours[place]) for place, value in np.ndenumerate(array)]
     if mark:
-        i, j, height, width = mark
+        i, j, height, width = (_SIDE * n for n in mark)
         cells.append(
-            f'<rect x="{j * side}" y="{i * side}" width="{width * side}" '
-            f'height="{height * side}" fill="none" stroke="{COLOURS[1]}" stroke-width="4"/>'
+            f'<rect x="{j}" y="{i}" width="{width}" height="{height}" fill="none" '
+            f'stroke="{COLOURS[1]}" stroke-width="4"/>'
         )
-    box = f"-2 -2 {columns * side + 4} {rows * side + 4}"
+    height, width = (_SIDE * n + 4 for n in array.shape)
     return (
-        f'<svg role="img" aria-label="{_quoted(alt)}" viewBox="{box}" '
-        f'width="{columns * side + 4}">{"".join(cells)}</svg>'
+        f'<svg role="img" aria-label="{_quoted(alt)}" viewBox="-2 -2 {width} {height}" '
+        f'width="{width}">{"".join(cells)}</svg>'
+    )
+
+
+def _cell(place, value, colour):
+    """Return the SVG of one cell of a grid; NaN gives an empty one."""
+    import matplotlib as mpl
+
+    top, left = (_SIDE * n for n in place)
+    fill = "none" if np.isnan(value) else mpl.colors.to_hex(colour)
+    cell = (
+        f'<rect x="{left}" y="{top}" width="{_SIDE}" height="{_SIDE}" fill="{fill}" stroke="#888"/>'
+    )
+    if np.isnan(value):
+        return cell
+    text = _short(value)
+    size = round(min(13, 52 / len(text)), 1)  # a digit is up to 0.65 of it wide
+    dark = colour @ [0.2126, 0.7152, 0.0722] < 0.45
+    return (
+        f'{cell}<text x="{left + _SIDE / 2:g}" y="{top + _SIDE / 2 + 4.5:g}" text-anchor="middle" '
+        f'font-size="{size}" fill="{"#fff" if dark else "#000"}">{text}</text>'
     )
 
 
 def _short(value):
-    """Return a number in at most five characters or so, with a true minus sign."""
-    text = f"{value:.0f}" if value == round(value) else f"{value:.2g}"
-    return text.replace("-0.", "-.").replace("-", "−") if len(text) > 4 else text.replace("-", "−")
+    """Return a number with two digits, or two decimals from 1 up, and a true minus sign."""
+    small = abs(value) < 1
+    text = f"{value + 0.0:.2g}" if small else np.format_float_positional(value, 2, trim="-")
+    return text.replace("-", "−")

@@ -8,7 +8,7 @@ Angles are in degrees, counter-clockwise as seen on the page: 0 is a level bar, 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from cnncourse.check import as_image, as_kernel, as_positive
+from cnncourse.check import as_finite, as_image, as_kernel, as_positive, as_shape
 
 
 def responses(image, receptive_field):
@@ -81,7 +81,7 @@ def bar(shape, angle=90, offset=0, width=3, length=None):
     """
     along, across = _coordinates(shape, angle)
     half = as_positive(width, "width") / 2
-    image = (half + 0.5 - np.abs(across - _as_finite(offset, "offset"))).clip(0, 1)
+    image = (half + 0.5 - np.abs(across - as_finite(offset, "offset"))).clip(0, 1)
     if length is not None:
         image *= (as_positive(length, "length") / 2 + 0.5 - np.abs(along)).clip(0, 1)
     return image
@@ -111,7 +111,7 @@ def receptive_field_map(cell, shape):
 
     References
     ----------
-    D. H. Hubel, T. N. Wiesel, Receptive fields of single neurones in the cat's striate cortex,
+    Hubel, D. H., Wiesel, T. N., Receptive fields of single neurones in the cat's striate cortex,
     1959: maps made with spots of light going on and off.
 
     Examples
@@ -120,7 +120,7 @@ def receptive_field_map(cell, shape):
     array([[ 0.,  3.],
            [-1.,  0.]])
     """
-    found = np.zeros(_as_shape(shape))
+    found = np.zeros(as_shape(shape))
     for position in np.ndindex(found.shape):
         dot = np.zeros(found.shape)
         dot[position] = 1
@@ -161,9 +161,9 @@ def gabor(angle, wavelength=8, phase=0):
 
     References
     ----------
-    J. G. Daugman, Uncertainty relation for resolution in space, spatial frequency, and orientation
+    Daugman, J. G., Uncertainty relation for resolution in space, spatial frequency, and orientation
     optimized by two-dimensional visual cortical filters, 1985.
-    J. P. Jones, L. A. Palmer, An evaluation of the two-dimensional Gabor filter model of simple
+    Jones, J. P., Palmer, L. A., An evaluation of the two-dimensional Gabor filter model of simple
     receptive fields in cat striate cortex, 1987.
 
     Examples
@@ -178,7 +178,7 @@ def gabor(angle, wavelength=8, phase=0):
     side = 2 * int(np.ceil(1.5 * wavelength)) + 1  # three standard deviations to each side
     along, across = _coordinates((side, side), angle)
     window = np.exp(-(along**2 + across**2) / (2 * (wavelength / 2) ** 2))
-    wave = np.cos(2 * np.pi * across / wavelength + np.deg2rad(_as_finite(phase, "phase")))
+    wave = np.cos(2 * np.pi * across / wavelength + np.deg2rad(as_finite(phase, "phase")))
     mean = (window * wave).sum() / window.sum()
     return window * (wave - mean) * (4 / window.sum())  # a half times the sum of cos² is 1
 
@@ -209,7 +209,7 @@ def simple_cell(image, receptive_field):
 
     References
     ----------
-    D. H. Hubel, T. N. Wiesel, Receptive fields, binocular interaction and functional architecture
+    Hubel, D. H., Wiesel, T. N., Receptive fields, binocular interaction and functional architecture
     in the cat's visual cortex, 1962: the cells; the weighted sum is a later model of them.
 
     Examples
@@ -250,7 +250,7 @@ def grating(shape, angle=90, wavelength=8, phase=0):
     array([[0. , 0.5, 1. , 0.5, 0. ]])
     """
     _, across = _coordinates(shape, angle)
-    turns = across / _as_wavelength(wavelength, 2) + _as_finite(phase, "phase") / 360
+    turns = across / _as_wavelength(wavelength, 2) + as_finite(phase, "phase") / 360
     return 0.5 + 0.5 * np.cos(2 * np.pi * turns)
 
 
@@ -323,7 +323,7 @@ def complex_cell(image, angle, wavelength=8):
 
     References
     ----------
-    E. H. Adelson, J. R. Bergen, Spatiotemporal energy models for the perception of motion, 1985.
+    Adelson, E. H., Bergen, J. R., Spatiotemporal energy models for the perception of motion, 1985.
 
     Examples
     --------
@@ -355,7 +355,7 @@ def orientation_map(image, wavelength=6, angles=12):
         (H - R + 1, W - R + 1, 3) red, green, blue. The hue runs once round in 180°: red is level,
         yellow and green rise to the right, cyan is upright, blue and violet rise to the left.
         Brightness is the square root of the energy summed over orientations; the brightest three
-        hundredths of the pixels are at 1.
+        hundredths of the pixels are at 1. Energy that rounding alone can make is drawn black.
 
     Raises
     ------
@@ -369,12 +369,15 @@ def orientation_map(image, wavelength=6, angles=12):
     """
     if as_positive(angles, "angles", integer=True) < 3:
         raise ValueError(f"angles: expected at least 3 orientations, got {angles}")
+    image = as_image(image)
     energy, orientation = 0.0, 0.0
     for angle in np.arange(angles) * 180 / angles:
         cells = complex_cell(image, angle, wavelength)
         energy = energy + cells
         orientation = orientation + cells * np.exp(2j * np.deg2rad(angle))  # 180° is 0°
     hue = np.angle(orientation)[..., None] - 2 * np.pi / 3 * np.arange(3)
+    rounding = 10 * np.finfo(image.dtype).eps * np.abs(image).max()  # in the two cells' responses
+    energy = np.where(energy > angles * rounding**2, energy, 0)
     bright = np.percentile(energy, 97) or 1
     return np.sqrt(energy / bright).clip(0, 1)[..., None] * (0.5 + 0.5 * np.cos(hue))
 
@@ -443,9 +446,11 @@ def permute_pixels(images, order):
     if images.ndim < 2:
         raise ValueError(f"images: expected shape (…, rows, columns), got {images.shape}")
     pixels = images.shape[-2] * images.shape[-1]
-    if order.shape != (pixels,) or not np.array_equal(np.sort(order), np.arange(pixels)):
+    whole = order.dtype.kind in "iu" and order.shape == (pixels,)
+    if not whole or not np.array_equal(np.sort(order), np.arange(pixels)):
         raise ValueError(
-            f"order: expected each of 0 to {pixels - 1} once, got shape {order.shape}, {order!r}"
+            f"order: expected each of 0 to {pixels - 1} once, as whole numbers, "
+            f"got shape {order.shape}, {order!r}"
         )
     return images.reshape(*images.shape[:-2], pixels)[..., order].reshape(images.shape)
 
@@ -504,7 +509,7 @@ def local_parameters(shape, field, channels, maps):
     >>> local_parameters((4, 4), (3, 3), channels=1, maps=1)  # four patches, ten numbers each
     40
     """
-    (H, W), (R, S) = _as_shape(shape), _as_shape(field, "field")
+    (H, W), (R, S) = as_shape(shape), as_shape(field, "field")
     if R > H or S > W:
         raise ValueError(f"field: expected at most the image's shape {(H, W)}, got {(R, S)}")
     return (H - R + 1) * (W - S + 1) * convolution_parameters(field, channels, maps)
@@ -535,7 +540,7 @@ def convolution_parameters(field, channels, maps):
 
     References
     ----------
-    Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning applied to document
+    LeCun, Y., Bottou, L., Bengio, Y., Haffner, P., Gradient-based learning applied to document
     recognition, 1998, section II.B: layer C1 of LeNet-5 has 156 trainable parameters.
 
     Examples
@@ -543,14 +548,14 @@ def convolution_parameters(field, channels, maps):
     >>> convolution_parameters((5, 5), channels=1, maps=6)
     156
     """
-    R, S = _as_shape(field, "field")
+    R, S = as_shape(field, "field")
     return dense_parameters(R * S * _as_count(channels, "channels"), _as_count(maps, "maps"))
 
 
 def _coordinates(shape, angle):
-    """Return each pixel's distance from the middle along a orientation and across it, in pixels."""
-    H, W = _as_shape(shape)
-    turn = np.deg2rad(_as_finite(angle, "angle"))
+    """Return each pixel's distance from the middle along an orientation and across, in pixels."""
+    H, W = as_shape(shape)
+    turn = np.deg2rad(as_finite(angle, "angle"))
     down, right = np.mgrid[:H, :W] - np.array([(H - 1) / 2, (W - 1) / 2])[:, None, None]
     along = right * np.cos(turn) - down * np.sin(turn)  # rows count downwards
     across = right * np.sin(turn) + down * np.cos(turn)
@@ -574,12 +579,6 @@ def _as_patch(receptive_field, shape):
     return weights
 
 
-def _as_shape(shape, name="shape"):
-    if np.shape(shape) != (2,):
-        raise ValueError(f"{name}: expected (rows, columns), got {shape!r}")
-    return tuple(_as_count(n, name) for n in shape)
-
-
 def _as_count(value, name):
     return as_positive(value, name, integer=True)
 
@@ -587,10 +586,4 @@ def _as_count(value, name):
 def _as_wavelength(value, least):
     if as_positive(value, "wavelength") < least:
         raise ValueError(f"wavelength: expected at least {least} pixels, got {value!r}")
-    return float(value)
-
-
-def _as_finite(value, name):
-    if np.ndim(value) or not np.isfinite(value):
-        raise ValueError(f"{name}: expected a finite number, got {value!r}")
     return float(value)

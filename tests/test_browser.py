@@ -2,6 +2,7 @@
 
 import functools
 import html.parser
+import re
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
@@ -138,6 +139,12 @@ def test_page_is_small_enough(name):
     page = HTML / name
     pictures = [page.parent / unquote(link) for link in structure(page).links if "_images/" in link]
     assert page.stat().st_size + sum(p.stat().st_size for p in pictures) < PAGE_LIMIT
+
+
+def test_no_authors_initial_has_become_a_numbered_list():
+    assert (
+        re.findall(r"<ol class=\"\w*alpha", (HTML / "book" / "api.html").read_text("utf-8")) == []
+    )
 
 
 def test_search_finds_a_term(visit, site):

@@ -28,6 +28,10 @@ def test_matches_prints_shape_dtype_and_largest_difference(capsys):
             r"at 1 of 2 positions, most at \(0,\): ours nan",
         ),
         (np.array([np.inf]), np.array([1.0]), "ours inf, theirs 1.0"),
+        (np.array([1.0]), np.array([np.inf]), "ours 1.0, theirs inf"),
+        (np.array([-np.inf]), np.array([np.inf]), "ours -inf, theirs inf"),
+        (np.array([np.nan]), np.array([np.inf]), "ours nan, theirs inf"),
+        (np.array([np.inf]), np.array([np.nan]), "ours inf, theirs nan"),
         (np.array([1, 2]), np.array([1, 3]), r"most at \(1,\): ours 2, theirs 3"),
         (np.array([True]), np.array([False]), "ours True, theirs False"),
         (np.array([1 + 1j]), np.array([1 + 2j]), "values differ at 1 of 1"),
@@ -36,6 +40,23 @@ def test_matches_prints_shape_dtype_and_largest_difference(capsys):
 def test_matches_raises_at_any_difference(ours, theirs, message):
     with pytest.raises(AssertionError, match=message):
         check.matches(ours, theirs)
+
+
+def test_matches_blames_the_value_most_out_of_tolerance_and_not_the_largest_gap():
+    for first in (50, 200):  # within the tolerance of 100, and twice as much
+        with pytest.raises(AssertionError, match=r"most at \(1,\): ours 1.1, theirs 1.0"):
+            check.matches([1e12 + first, 1.1], [1e12, 1.0])
+
+
+def test_matches_finds_equal_infinities_equal(capsys):
+    check.matches([np.inf, -np.inf, 1.0], [np.inf, -np.inf, 1.0])
+    assert "largest difference 0" in capsys.readouterr().out
+
+
+def test_matches_without_any_tolerance_takes_only_equal_values(capsys):
+    check.matches([0.0, 2.0], [0.0, 2.0], rtol=0, atol=0)
+    with pytest.raises(AssertionError, match=r"most at \(1,\)"):
+        check.matches([0.0, 2.0], [0.0, 2.1], rtol=0, atol=0)
 
 
 def test_matches_reads_tensors_that_carry_a_gradient(capsys):
@@ -82,7 +103,7 @@ def test_as_kernel_refuses_even_sides_where_a_centre_is_needed(shape):
     assert check.as_kernel(np.ones(shape)).shape == shape
 
 
-@pytest.mark.parametrize("value", [0, -1, np.inf, np.nan, True, "2", None, [1]])
+@pytest.mark.parametrize("value", [0, -1, np.inf, np.nan, True, "2", None, [1], 10**400])
 def test_as_positive_refuses_what_is_not_a_number_above_zero(value):
     with pytest.raises(ValueError, match="sigma: expected a number above 0, got"):
         check.as_positive(value, "sigma")
@@ -97,3 +118,33 @@ def test_as_positive_refuses_fractions_where_a_whole_number_is_needed():
 def test_as_one_of_lists_the_choices():
     with pytest.raises(ValueError, match="border: expected one of 'a', 'b', got 'c'"):
         check.as_one_of("c", ["a", "b"], "border")
+
+
+@pytest.mark.parametrize("value", [True, None, "1", 1j, np.nan, -np.inf, [1], np.ones(1), 10**400])
+def test_as_finite_refuses_what_is_no_finite_real_number(value):
+    with pytest.raises(ValueError, match="angle: expected a finite number, got"):
+        check.as_finite(value, "angle")
+
+
+@pytest.mark.parametrize("value", [-3, 0, 2.5, np.float32(2), np.uint8(200)])
+def test_as_finite_returns_a_float(value):
+    assert check.as_finite(value, "angle") == value
+    assert type(check.as_finite(value, "angle")) is float
+
+
+@pytest.mark.parametrize("shape", [5, None, (3,), (1, 2, 3), np.ones(3), np.array(4)])
+def test_as_shape_refuses_anything_but_two_entries(shape):
+    with pytest.raises(ValueError, match=r"field: expected \(rows, columns\), got"):
+        check.as_shape(shape, "field")
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, -1), (2.0, 3), ("a", 3), (True, 3), ([1], [2, 3])])
+def test_as_shape_refuses_sides_that_are_no_whole_numbers_above_zero(shape):
+    with pytest.raises(ValueError, match="field: expected a whole number above 0, got"):
+        check.as_shape(shape, "field")
+
+
+@pytest.mark.parametrize("shape", [(2, 3), [2, 3], np.array([2, 3]), torch.ones(2, 3).shape])
+def test_as_shape_returns_a_tuple_of_ints(shape):
+    assert check.as_shape(shape) == (2, 3)
+    assert [type(side) for side in check.as_shape(shape)] == [int, int]

@@ -195,6 +195,18 @@ def test_dog_kernel_is_a_scaled_difference_of_scipys_gaussians():
     same(kernel, expected)
 
 
+@pytest.mark.parametrize("make", [log_kernel, dog_kernel])
+def test_kernels_of_a_sigma_in_bytes_do_not_wrap_around(make):
+    same(make(np.int8(12)), make(12.0))
+
+
+@pytest.mark.parametrize("make", [log_kernel, dog_kernel])
+def test_the_smallest_sigma_still_gives_a_kernel_with_a_centre_and_a_rim(make):
+    kernel = make(0.125)
+    assert kernel.shape == (3, 3)
+    assert kernel[1, 1] < 0 < kernel[0, 0]
+
+
 def test_log_and_dog_change_sign_at_root_two_sigma():
     for kernel in (log_kernel(6.0), dog_kernel(6.0)):
         middle = kernel[len(kernel) // 2, len(kernel) // 2 :]
@@ -444,6 +456,8 @@ def test_gradient_of_a_faint_picture_on_a_large_offset():
         (lambda: gradient_direction(image, image.T), "right: expected the shape of down"),
         (lambda: laplacian(np.full((3, 3), np.nan)), "image: expected finite numbers"),
         (lambda: log_kernel(0), "sigma: expected a number above 0, got 0"),
+        (lambda: log_kernel(0.12), "sigma: expected at least 0.125, .* got 0.12"),
+        (lambda: dog_kernel(0.12), "sigma: expected at least 0.125, .* got 0.12"),
         (lambda: dog_kernel(-1), "sigma: expected a number above 0, got -1"),
         (lambda: dog_kernel(1, ratio=1), "ratio: expected a number above 1, got 1"),
         (

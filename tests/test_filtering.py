@@ -359,6 +359,11 @@ def test_shift_kernel_moves_as_numpys_roll(down, right, H, W, seed):
     np.testing.assert_array_equal(moved, np.roll(image, (down, right), (0, 1)))
 
 
+def test_shift_kernel_of_bytes_does_not_wrap_around():
+    far = shift_kernel(np.uint8(130), np.int8(-100))
+    np.testing.assert_array_equal(far, shift_kernel(130, -100))
+
+
 def test_sharpening_doubles_a_step_on_both_sides():
     row = np.array([[0, 0, 0, 1, 1, 1.0]] * 3)
     close(correlate2d(row, sharpen_kernel(1), "replicate")[1], np.array([0, 0, -1, 2, 1, 1.0]))
@@ -421,6 +426,7 @@ def test_motion_kernel_is_a_symmetric_path_of_weight_one(half, angle):
         (lambda: sharpen_kernel(-1), "amount: expected a number above 0, got -1"),
         (lambda: motion_kernel(4, 0), "length: expected an odd number.* got 4"),
         (lambda: motion_kernel(5, np.nan), "angle: expected a finite number"),
+        (lambda: motion_kernel(3, None), "angle: expected a finite number, got None"),
     ],
 )
 def test_kernels_refuse_sizes_that_make_no_sense(make, said):

@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from inspect import Parameter, signature
 
 import numpy as np
 import pytest
@@ -10,7 +13,11 @@ from cnncourse import live, show
 from cnncourse.filtering import correlate2d
 
 ALT = "A picture made for a test."
-KERNELS = {"blur": np.full((3, 3), 1 / 9), "asymmetric": [[0, 1, 2], [-3, 0.5, 0], [0, 0, -4]]}
+KERNELS = {
+    "blur": np.full((3, 3), 1 / 9),
+    "asymmetric": [[0, 1, 2], [-3, 0.5, 0], [0, 0, -4]],
+    "thirds": [[1 / 3, 1 / 3, 1 / 3], [0, 0, 0], [0, 0, -1]],  # rounded, they sum to -0.0001
+}
 
 
 def data_of(figure):
@@ -25,40 +32,99 @@ def test_data_cannot_end_the_script():
 
 
 def test_two_figures_on_a_page_do_not_share_an_id():
-    figure = live.Sliding(np.eye(3), np.eye(2), ALT)
+    figure = live.Sliding(np.eye(3), np.eye(2), alt=ALT)
     ids = [re.search(r'id="([\w-]+)"', figure.html())[1] for _ in range(2)]
     assert ids[0] != ids[1]
 
 
+def test_a_figures_id_follows_from_its_data_and_its_place_alone():
+    probe = (
+        "import numpy as np; from cnncourse.live import Sliding; "
+        "print(*[Sliding(image, np.eye(2), alt='A picture of numbers.').html()"
+        " for image in (np.eye(3), np.eye(3), np.eye(4))])"
+    )
+    run = [sys.executable, "-c", probe]
+    first, second = (subprocess.run(run, capture_output=True, check=True).stdout for _ in "12")
+    assert first == second
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_figure_is_a_labelled_group_unless_it_stands_in_one(labelled):
+    page = live.Sliding(np.eye(3), np.eye(2), alt=ALT).html(labelled=labelled)
+    assert page.count(f'role="group" aria-label="{ALT}"') == labelled
+
+
+@pytest.mark.parametrize(
+    "make", [live.Sliding, live.KernelPlayground, live.Player, live.Wipe], ids=lambda m: m.__name__
+)
+def test_the_description_is_given_by_name(make):
+    assert signature(make).parameters["alt"].kind is Parameter.KEYWORD_ONLY
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (10.5, "10.5"),
+        (99.6, "99.6"),
+        (999.4, "999"),
+        (999.6, "1000"),
+        (1234.6, "1235"),
+        (-0.0, "0"),
+        (-2.5, "−2.5"),
+        (np.inf, "inf"),
+    ],
+)
+def test_numbers_are_written_as_a_reader_writes_them(value, text):
+    assert live._number(value) == text
+
+
 def test_the_description_is_there_without_scripts():
-    figure = live.Sliding(np.eye(3), np.eye(2), "Ones & zeros slide.")
+    figure = live.Sliding(np.eye(3), np.eye(2), alt="Ones & zeros slide.")
     assert "<noscript>Ones &amp; zeros slide.</noscript>" in figure._repr_html_()
     assert repr(figure) == "[live figure: Ones & zeros slide.]"
 
 
 def test_sliding_spells_out_every_product():
-    data = data_of(live.Sliding(np.arange(1, 7).reshape(2, 3), [[1, 0], [0, -1]], ALT))
+    data = data_of(live.Sliding(np.arange(1, 7).reshape(2, 3), [[1, 0], [0, -1]], alt=ALT))
     assert data["outputs"] == ["−4", "−4"]
     assert data["sums"][0] == "1·1 + 2·0 + 4·0 + 5·(−1) = −4"
 
 
+def test_sliding_brackets_negative_pixels_and_weights():
+    data = data_of(live.Sliding([[-1, 2]], [[-3, 4]], alt=ALT))
+    assert data["sums"] == ["(−1)·(−3) + 2·4 = 11"]
+
+
+@pytest.mark.parametrize("shape", [(13, 3), (3, 13)])
+def test_sliding_refuses_more_than_one_can_read(shape):
+    with pytest.raises(ValueError, match=rf"at most 12×12, got {shape[0]}×{shape[1]}"):
+        live.Sliding(np.ones(shape), np.ones((2, 2)), alt=ALT)
+
+
+@pytest.mark.parametrize("titles", ["", "a", "abc"])
+def test_wipe_takes_two_pictures(titles):
+    with pytest.raises(ValueError, match=f"pictures: expected two, got {len(titles)}: "):
+        live.Wipe(dict.fromkeys(titles, "data:,"), alt=ALT)
+
+
 def test_sliding_refuses_a_kernel_that_does_not_fit():
     with pytest.raises(ValueError, match=r"image: expected at least the kernel's 3×3 .* got 2×5"):
-        live.Sliding(np.ones((2, 5)), np.ones((3, 3)), ALT)
+        live.Sliding(np.ones((2, 5)), np.ones((3, 3)), alt=ALT)
 
 
 @pytest.mark.parametrize(
     ("image", "kernels", "message"),
     [
         (np.full((4, 4), 2.0), KERNELS, r"image: expected values in \[0, 1\]"),
-        (np.zeros((4, 321)), KERNELS, "at most 320 columns, got 0 to 0 and 321"),
+        (np.zeros((4, 321)), KERNELS, "at most 320×320, got 0 to 0 and 4×321"),
+        (np.zeros((321, 4)), KERNELS, "at most 320×320, got 0 to 0 and 321×4"),
         (np.zeros((4, 4)), {"wide": np.ones((3, 5))}, r"all 3×3, got shapes \{'wide': \(3, 5\)\}"),
         (np.zeros((4, 4)), {}, "expected at least one"),
     ],
 )
 def test_playground_refuses_what_it_cannot_show(image, kernels, message):
     with pytest.raises(ValueError, match=message):
-        live.KernelPlayground(image, ALT, kernels)
+        live.KernelPlayground(image, kernels, alt=ALT)
 
 
 @pytest.fixture
@@ -71,18 +137,37 @@ def page(browser):
     assert errors == []
 
 
-def test_playground_computes_what_correlate2d_does(page, rng):
+@pytest.mark.parametrize("name", KERNELS)
+def test_playground_computes_what_correlate2d_does(page, rng, name):
     image = np.round(rng.random((13, 21)) * 255) / 255
-    page.set_content(live.KernelPlayground(image, ALT, KERNELS).html())
-    page.get_by_label("Kernel to start from").select_option("asymmetric")
+    page.set_content(live.KernelPlayground(image, KERNELS, alt=ALT).html())
+    page.get_by_label("Kernel to start from").select_option(name)
     found = page.evaluate("[...document.querySelector('.cnn-live').result]")
-    expected = correlate2d(image, KERNELS["asymmetric"], border="replicate")
+    expected = correlate2d(image, KERNELS[name], border="replicate")
+    assert np.abs(np.reshape(found, image.shape) - expected).max() < 1e-12
+
+
+def test_playground_knows_weights_that_sum_to_zero_only_before_rounding(page):
+    page.set_content(live.KernelPlayground(np.zeros((4, 4)), KERNELS, alt=ALT).html())
+    page.get_by_label("Kernel to start from").select_option("thirds")
+    assert page.get_by_label("Weight in row 0, column 0").input_value() == "0.3333"
+    assert page.get_by_text("The weights sum to 0,").is_visible()
+
+
+def test_playground_keeps_the_other_weights_exact_when_the_reader_types_one(page, rng):
+    image = np.round(rng.random((9, 7)) * 255) / 255
+    page.set_content(live.KernelPlayground(image, KERNELS, alt=ALT).html())
+    page.get_by_label("Weight in row 1, column 1").fill("2.5")
+    found = page.evaluate("[...document.querySelector('.cnn-live').result]")
+    kernel = np.full((3, 3), 1 / 9)
+    kernel[1, 1] = 2.5
+    expected = correlate2d(image, kernel, border="replicate")
     assert np.abs(np.reshape(found, image.shape) - expected).max() < 1e-12
 
 
 def test_playground_follows_a_weight_that_the_reader_types(page, rng):
     image = np.round(rng.random((9, 7)) * 255) / 255
-    page.set_content(live.KernelPlayground(image, ALT, {"zero": np.zeros((3, 3))}).html())
+    page.set_content(live.KernelPlayground(image, {"zero": np.zeros((3, 3))}, alt=ALT).html())
     page.get_by_label("Weight in row 0, column 2").fill("2.5")
     found = page.evaluate("[...document.querySelector('.cnn-live').result]")
     expected = correlate2d(image, [[0, 0, 2.5], [0, 0, 0], [0, 0, 0]], border="replicate")
@@ -93,7 +178,7 @@ def test_playground_follows_a_weight_that_the_reader_types(page, rng):
 def test_playground_spells_out_the_sum_under_the_pointer(page):
     image = np.zeros((4, 4))
     image[1, 1] = 1
-    page.set_content(live.KernelPlayground(image, ALT, KERNELS).html())
+    page.set_content(live.KernelPlayground(image, KERNELS, alt=ALT).html())
     page.get_by_label("Kernel to start from").select_option("asymmetric")
     box = page.get_by_label(ALT).locator("canvas").first.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
@@ -104,8 +189,24 @@ def test_playground_spells_out_the_sum_under_the_pointer(page):
     )
 
 
+def test_playground_keeps_its_mark_and_renews_its_sum_when_the_kernel_changes(page):
+    image = np.zeros((4, 4))
+    image[1, 1] = 1
+    page.set_content(live.KernelPlayground(image, KERNELS, alt=ALT).html())
+    canvas = page.get_by_label(ALT).locator("canvas").first
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
+    marked = canvas.evaluate("canvas => canvas.toDataURL()")
+    assert page.get_by_text("Row 1, column 1:").inner_text().endswith("0.00·0.1111 = 0.11")
+    page.get_by_label("Kernel to start from").select_option("asymmetric")
+    assert page.get_by_text("Row 1, column 1:").inner_text().endswith("0.00·(-4) = 0.50")
+    page.get_by_label("Weight in row 1, column 1").fill("3")
+    assert page.get_by_text("Row 1, column 1:").inner_text().endswith("0.00·(-4) = 3.00")
+    assert canvas.evaluate("canvas => canvas.toDataURL()") == marked
+
+
 def test_sliding_fills_the_output_step_by_step(page):
-    page.set_content(live.Sliding(np.arange(1, 10).reshape(3, 3), [[1, 0], [0, 1]], ALT).html())
+    page.set_content(live.Sliding(np.arange(1, 10).reshape(3, 3), [[1, 0], [0, 1]], alt=ALT).html())
     for _ in range(2):
         page.get_by_role("button", name="Next").click()
     output = page.locator(".cnn-live table").nth(2)
@@ -121,6 +222,14 @@ def test_player_shows_the_frame_that_the_slider_names(page):
     page.get_by_role("button", name="Play").click()
     page.get_by_alt_text("Frame 1 of 2: first").wait_for(timeout=5000)
     page.get_by_role("button", name="Pause").click()
+
+
+def test_wipe_of_small_images_shows_their_pixels(page):
+    page.set_content(show.wipe({"a": np.eye(3), "b": np.eye(3)}, alt=ALT)._repr_html_())
+    looks = page.locator(".wipe img").evaluate_all(
+        "all => all.map(image => getComputedStyle(image).imageRendering)"
+    )
+    assert looks == ["pixelated", "pixelated"]
 
 
 def test_wipe_uncovers_as_much_as_its_slider_says(page):

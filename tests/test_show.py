@@ -1,8 +1,10 @@
 """Figures: they carry their description, keep their values, and refuse what is no picture."""
 
 import base64
+import importlib.util
 import io
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -30,6 +32,13 @@ def pictures(figure):
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(uri)))) for uri in uris]
 
 
+@pytest.fixture
+def axes_of(monkeypatch):
+    """Make the drawn figures return their matplotlib axes."""
+    monkeypatch.setattr(show, "drawing", lambda figure, **_: figure.axes[0])
+    return lambda make, *args, **options: make(*args, alt=ALT, **options)
+
+
 @pytest.mark.parametrize("make", ONE_OF_EACH.values(), ids=ONE_OF_EACH)
 def test_every_figure_carries_its_alt_text_into_the_page_and_into_plain_text(make):
     figure = make('Less than "<" signs, escaped.')
@@ -44,6 +53,18 @@ def test_every_figure_refuses_a_missing_description(make, alt):
         make(alt)
 
 
+def test_captions_are_shown_and_escaped():
+    page = show.images(np.eye(2), alt=ALT, caption="a < b")._repr_html_()
+    assert '<p class="cnn-note">a &lt; b</p>' in page
+
+
+@pytest.mark.parametrize("name", ["frames", "wipe"])
+def test_a_live_figure_inside_a_figure_does_not_repeat_the_groups_label(name):
+    page = ONE_OF_EACH[name](ALT)._repr_html_()
+    assert page.count('role="group"') == 1
+    assert page.count("aria-label=") == 1
+
+
 def test_small_images_keep_every_pixel():
     (picture,) = pictures(show.images([[0, 0.5, 1], [1, 1, 0]], alt=ALT))
     assert picture.tolist() == [[0, 128, 255], [255, 255, 0]]
@@ -54,8 +75,9 @@ def test_values_beyond_the_limits_are_clipped_and_not_wrapped():
     assert picture.tolist() == [[0, 255]]
 
 
-def test_limits_set_black_and_white():
-    (picture,) = pictures(show.images([[2.0, 3.0, 4.0]], limits=(2, 4), alt=ALT))
+@pytest.mark.parametrize("limits", [(2, 4), [2, 4], np.array([2.0, 4.0])])
+def test_limits_set_black_and_white(limits):
+    (picture,) = pictures(show.images([[2.0, 3.0, 4.0]], limits=limits, alt=ALT))
     assert picture.tolist() == [[0, 128, 255]]
 
 
@@ -66,6 +88,84 @@ def test_signed_colours_are_white_at_zero_and_common_to_all_panels():
     assert first[0, 0].min() > 240
     assert second[0, 0].min() > 240
     assert first[0, 1].min() > second[0, 1].min()  # 1 of 4 is paler than 4 of 4
+
+
+@pytest.mark.parametrize("colours", ["gray", "signed", "heat"])
+def test_nan_is_drawn_black(colours):
+    (picture,) = pictures(show.images([[1.0, np.nan]], colours=colours, alt=ALT))
+    assert not picture[0, 1].any()
+
+
+def test_heat_goes_from_dark_purple_to_yellow():
+    (picture,) = pictures(show.images([[2.0, 5.0]], colours="heat", alt=ALT))
+    assert picture.tolist() == [[[68, 1, 84], [253, 231, 37]]]
+
+
+@pytest.mark.parametrize("make", [show.images, show.frames, show.wipe])
+def test_the_colour_scale_shows_its_two_numbers(make):
+    page = make({"a": [[1, 3]], "b": [[2, 7.5]]}, colours="heat", alt=ALT)._repr_html_()
+    assert re.findall(r"<span>([^<]+)</span>", page) == ["1", "7.5"]
+
+
+@pytest.mark.parametrize("make", [show.images, show.frames, show.wipe])
+def test_grey_images_have_no_colour_scale(make):
+    assert 'cnn-scale"' not in make({"a": [[0.1]], "b": [[0.5]]}, alt=ALT)._repr_html_()
+
+
+@pytest.mark.parametrize("colours", ["gray", "signed", "heat"])
+def test_photographs_in_colour_keep_their_colours_beside_maps(colours):
+    colour = [[[0.2, 0.4, 1.0]]]
+    page = show.images({"photo": colour, "map": [[-5.0, 5.0]]}, colours=colours, alt=ALT)
+    assert pictures(page)[0].tolist() == [[[51, 102, 255]]]
+
+
+def test_photographs_in_colour_do_not_set_the_limits():
+    with_photo = show.images({"a": np.ones((2, 2, 3)), "b": [[0.1]]}, colours="signed", alt=ALT)
+    alone = show.images({"b": [[0.1]]}, colours="signed", alt=ALT)
+    np.testing.assert_array_equal(pictures(with_photo)[1], pictures(alone)[0])
+
+
+@pytest.mark.parametrize("make", [show.images, show.frames])
+def test_one_array_is_enough(make):
+    assert repr(make(np.eye(3), alt=ALT)) == f"[figure: {ALT}]"
+
+
+@pytest.mark.parametrize("make", [show.images, show.frames, show.wipe, show.grid])
+def test_no_image_at_all_is_refused(make):
+    with pytest.raises(ValueError, match="panels: expected at least one image, got none"):
+        make({}, alt=ALT)
+
+
+@pytest.mark.parametrize("make", [show.images, show.frames])
+def test_titles_may_be_numbers(make):
+    assert "7" in make({7: np.eye(2)}, alt=ALT)._repr_html_()
+
+
+@pytest.mark.parametrize("make", [show.images, show.frames])
+def test_bytes_are_refused_where_values_are_to_lie_between_0_and_1(make):
+    with pytest.raises(ValueError, match=r"up to 255 for ''; divide by 255, or pass limits"):
+        make(np.full((2, 2), 255, np.uint8), alt=ALT)
+    with pytest.raises(ValueError, match=r"up to 255 for ''; divide by 255$"):
+        make(np.full((2, 2, 3), 255, np.uint8), limits=(0, 255), alt=ALT)
+
+
+def test_bytes_with_limits_are_shown():
+    (picture,) = pictures(show.images(np.array([[0, 255]], np.uint8), limits=(0, 255), alt=ALT))
+    assert picture.tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize("columns", [0, 2.5, "4", True])
+def test_columns_are_a_whole_number_above_zero(columns):
+    with pytest.raises(ValueError, match="columns: expected a whole number above 0"):
+        show.images(np.eye(2), columns=columns, alt=ALT)
+
+
+@pytest.mark.parametrize("make", [show.frames, show.wipe])
+@pytest.mark.parametrize(("side", "pixels"), [(64, "true"), (65, "false")])
+def test_small_images_are_drawn_with_visible_pixels(make, side, pixels):
+    panels = {"a": np.eye(64), "b": np.eye(side)} if make is show.frames else {}
+    panels = panels or {"a": np.eye(side), "b": np.eye(side)}
+    assert f'"pixels": {pixels}' in make(panels, alt=ALT)._repr_html_()
 
 
 def test_large_photographs_are_shrunk_for_the_page():
@@ -108,6 +208,53 @@ def test_grid_writes_every_number_and_leaves_nan_empty():
     assert re.findall(r">([^<>]+)</text>", page) == ["1", "−2.5", "0.12", "1000", "0"]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (10.5, "10.5"),
+        (99.6, "99.6"),
+        (255.5, "255.5"),
+        (1234.5, "1234.5"),
+        (100, "100"),
+        (-0.125, "−0.12"),
+        (-0.0, "0"),
+        (0.999, "1"),
+        (3.14159, "3.14"),
+        (1e-14, "1e−14"),
+        (np.inf, "inf"),
+        (-np.inf, "−inf"),
+    ],
+)
+def test_grid_numbers_are_rounded_and_not_wrong(value, text):
+    page = show.grid([[value, 1]], alt=ALT)._repr_html_()
+    assert re.findall(r">([^<>]+)</text>", page) == [text, "1"]
+
+
+def test_grid_numbers_fit_their_cells():
+    page = show.grid([[1, 1234.5, -12345.25, 1.2e-14]], alt=ALT)._repr_html_()
+    written = re.findall(r'font-size="([\d.]+)"[^>]*>([^<>]+)<', page)
+    assert all(0.65 * float(size) * len(text) < 36 for size, text in written)
+    assert written[0] == ("13", "1")
+
+
+def test_grid_draws_marks_around_the_cells_they_name():
+    marked = show.grid({"a": np.eye(4)}, marks={"a": (1, 2, 3, 2)}, alt=ALT)._repr_html_()
+    (frame,) = re.findall(r'<rect ([^>]*)fill="none" stroke="#D55E00"', marked)
+    assert frame == 'x="72" y="36" width="72" height="108" '
+
+
+def test_grid_draws_joins_between_the_panels_and_escapes_them():
+    page = show.grid({"a": [[1]], "b": [[2]], "c": [[3]]}, joins="<=", alt=ALT)._repr_html_()
+    order = re.findall(r"<figcaption>(\w)|cnn-join\">([^<]+)<", page)
+    assert ["".join(found) for found in order] == ["a", "&lt;", "b", "=", "c"]
+
+
+@pytest.mark.parametrize("joins", ["=", ["=", "+"]])
+def test_grid_refuses_more_joins_than_gaps(joins):
+    with pytest.raises(ValueError, match=r"joins: expected at most 0 for 1 panels, got"):
+        show.grid([[1]], joins=joins, alt=ALT)
+
+
 def test_grid_numbers_contrast_with_their_cells():
     page = show.grid([[0, 10]], alt=ALT)._repr_html_()
     assert re.findall(r'<text [^>]*fill="(#\w+)"', page) == ["#fff", "#000"]
@@ -127,6 +274,8 @@ def test_drawings_take_the_pages_text_colour_and_ask_no_server():
     page = show.plot({"a": [1, 2], "b": [2, 1]}, alt=ALT, xlabel="n", ylabel="value")._repr_html_()
     assert "currentColor" in page
     assert "#010203" not in page
+    texts = re.findall(r"<text[^>]*>", page)
+    assert all("fill: currentColor" in text for text in texts)  # black would vanish in the dark
     assert set(re.findall(r"https?://[^\"'\s)]+", page)) <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
@@ -136,6 +285,83 @@ def test_drawings_take_the_pages_text_colour_and_ask_no_server():
 def test_drawings_are_the_same_at_every_run():
     one, two = (show.plot({"a": [1, 2]}, alt=ALT)._repr_html_() for _ in range(2))
     assert one == two
+
+
+def test_drawings_share_no_id_and_lack_none():
+    pair = [show.plot({"a": y}, points=True, log="y", alt=ALT).body for y in ([1, 2], [1, 3])]
+    ids = [set(re.findall(r' id="([^"]+)"', svg)) for svg in pair]
+    assert not ids[0] & ids[1]
+    for svg, own in zip(pair, ids, strict=True):
+        assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg)) == own != set()
+
+
+def test_a_tuple_of_two_lists_is_x_and_y(axes_of):
+    (line,) = axes_of(show.plot, {"a": ([5, 7], [1, 2])}).lines
+    assert line.get_xydata().tolist() == [[5, 1], [7, 2]]
+
+
+@pytest.mark.parametrize("y", [(3, 4), (3, 4, 5)])
+def test_a_tuple_of_numbers_is_y(axes_of, y):
+    (line,) = axes_of(show.plot, {"a": y}).lines
+    assert line.get_ydata().tolist() == list(y)
+
+
+@pytest.mark.parametrize("log", ["", "x", "y", "xy"])
+def test_log_names_the_logarithmic_axes(axes_of, log):
+    axes = axes_of(show.plot, {"a": ([1, 10], [1, 100])}, log=log)
+    assert (axes.get_xscale() == "log") == ("x" in log)
+    assert (axes.get_yscale() == "log") == ("y" in log)
+
+
+@pytest.mark.parametrize("log", ["z", "both", True, None])
+def test_plot_refuses_other_logarithmic_axes(log):
+    with pytest.raises(ValueError, match="log: expected 'x', 'y', 'xy' or '', got"):
+        show.plot({"a": [1, 2]}, log=log, alt=ALT)
+
+
+def test_plot_marks_are_dotted_lines_with_their_names(axes_of):
+    axes = axes_of(show.plot, {"a": [1, 2, 3]}, marks={"here": 1.5})
+    assert list(axes.lines[1].get_xdata()) == [1.5, 1.5]
+    assert axes.lines[1].get_linestyle() == ":"
+    assert [text.get_text() for text in axes.texts] == ["here"]
+
+
+def test_bars_carry_their_numbers_and_units(axes_of):
+    values = {"a": 3, "b": 0.12345, "c": 1234567, "d": 999.6}
+    axes = axes_of(show.bars, values, unit=" m")
+    written = [text.get_text() for text in axes.texts]
+    assert written == ["3 m", "0.123 m", "1,234,567 m", "1,000 m"]
+
+
+@pytest.mark.parametrize(("down", "right"), [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_arrows_point_down_and_right(down, right):
+    svg = show.arrows(np.zeros((8, 8)), np.full((8, 8), down), np.full((8, 8), right), alt=ALT).body
+    (arrow,) = re.findall(r'<path d="([^"]+)"[^>]*fill: #d55e00', svg)
+    corners = np.array(re.findall(r"[\d.]+", arrow), dtype=float).reshape(-1, 2)[:-1]
+    x, y = np.round(corners[3] - corners.mean(axis=0), 3)  # of the tip
+    assert [np.sign(y), np.sign(x)] == [down, right]
+
+
+@pytest.mark.parametrize("step", [1, 9, 30, 10_000])
+def test_arrows_draw_at_least_one_whatever_the_step(step):
+    svg = show.arrows(np.eye(9), np.eye(9), np.ones((9, 9)), step=step, alt=ALT).body
+    assert svg.count("fill: #d55e00") == (81 if step == 1 else 1)
+
+
+def test_arrows_of_no_length_draw_without_a_warning():
+    nothing = np.zeros((9, 9))
+    assert repr(show.arrows(np.eye(9), nothing, nothing, alt=ALT)) == f"[figure: {ALT}]"
+
+
+@pytest.mark.parametrize("step", [0, -1, 2.5])
+def test_arrows_refuse_a_step_that_is_no_whole_number_above_zero(step):
+    with pytest.raises(ValueError, match="step: expected a whole number above 0"):
+        show.arrows(np.eye(9), np.eye(9), np.eye(9), step=step, alt=ALT)
+
+
+def test_arrows_name_the_array_that_is_no_image():
+    with pytest.raises(ValueError, match="down: expected finite numbers"):
+        show.arrows(np.eye(2), np.full((2, 2), np.nan), np.eye(2), alt=ALT)
 
 
 def test_arrows_refuse_fields_of_another_shape():
@@ -162,3 +388,30 @@ def test_source_of_a_function_without_docstring_is_whole():
 
 def _undocumented():
     return 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("def f(): ...", None),
+        ("def f():\n    ...", None),
+        ('def f():\n    """"""\n    return 1', None),
+        ('def f(): "Say one."; return 1', None),
+        ('def f(): """Say one."""', None),
+        ('def f():\n    """Say one.\n\n    In full.\n    """; return 1',
+         'def f():\n    """Say one."""; return 1'),
+        ('def f():\n    """Say one,\n    and no more.\n\n    In full.\n    """\n    return 1',
+         'def f():\n    """Say one,\n    and no more."""\n    return 1'),
+        ('class C:\n    r"""Say \\alpha.\n\n    In full."""\n\n    x = 1',
+         'class C:\n    r"""Say \\alpha."""\n\n    x = 1'),
+    ],
+)  # fmt: skip
+def test_source_loses_nothing_but_what_follows_the_summary(tmp_path, monkeypatch, text, shown):
+    path = tmp_path / "made.py"
+    path.write_text(text, "utf-8")
+    spec = importlib.util.spec_from_file_location("made", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "made", module)  # where inspect looks for a class
+    spec.loader.exec_module(module)
+    made = module.C if text.startswith("class") else module.f
+    assert repr(show.source(made)) == (shown or text)

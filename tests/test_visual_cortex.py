@@ -166,6 +166,7 @@ def test_half_a_wave_of_drift_turns_a_grating_into_its_negative():
         (5, 0, r"shape: expected \(rows, columns\)"),
         ((3, 3), np.nan, "angle: expected a finite number"),
         ((3, 3), [0, 90], "angle: expected a finite number"),
+        ((3, 3), None, "angle: expected a finite number, got None"),
     ],
 )
 def test_drawings_refuse_bad_shapes_and_angles(draw, shape, angle, message):
@@ -412,6 +413,19 @@ def test_an_orientation_map_is_a_colour_image_and_black_where_nothing_is():
     assert some.max() <= 1
 
 
+@pytest.mark.parametrize("wavelength", [4, 6, 11])
+@pytest.mark.parametrize("light", [0.5, 100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_even_grey_is_painted_black(dtype, light, wavelength):
+    assert not orientation_map(np.full((50, 60), light, dtype), wavelength).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_faint_contrast_on_a_bright_field_is_painted(dtype):
+    image = (100 + 0.01 * data.photo("camera")[90:150, 200:290]).astype(dtype)
+    assert orientation_map(image).max() > 0.9
+
+
 @pytest.mark.parametrize("angles", [0, 2, 2.5, "12"])
 def test_orientation_map_refuses_fewer_than_three_orientations(angles):
     with pytest.raises(ValueError, match="angles: expected"):
@@ -489,7 +503,9 @@ def test_permute_pixels_leaves_its_argument_alone():
     assert images[0, 0] == 0
 
 
-@pytest.mark.parametrize("order", [[0, 1, 2], [0, 0, 1, 2], [1, 2, 3, 4], [[0, 1], [2, 3]]])
+@pytest.mark.parametrize(
+    "order", [[0, 1, 2], [0, 0, 1, 2], [1, 2, 3, 4], [[0, 1], [2, 3]], [0.0, 1.0, 2.0, 3.0]]
+)
 def test_permute_pixels_refuses_what_is_no_permutation(order):
     with pytest.raises(ValueError, match="order: expected each of 0 to 3 once"):
         permute_pixels(np.ones((2, 2)), order)

@@ -1,14 +1,17 @@
 """Figures that stay alive in the built page: plain JavaScript in a shadow tree, no kernel."""
 
 import base64
+import hashlib
 import html
+import itertools
 import json
-import uuid
 from importlib.resources import files
 
 import numpy as np
 
 from cnncourse.check import as_description, as_image, as_kernel
+
+_counter = itertools.count(1)  # so that a figure shown twice has two ids
 
 
 def _read(name):
@@ -31,18 +34,25 @@ class Live:
     def __init__(self, script, data, alt):
         self.script, self.data, self.alt = script, data, as_description(alt)
 
-    def html(self):
-        """Return the figure as one piece of HTML that needs nothing else."""
-        name = f"cnn-{uuid.uuid4().hex[:12]}"
+    def html(self, labelled=True):
+        """Return the figure as one piece of HTML that needs nothing else.
+
+        Parameters
+        ----------
+        labelled : bool
+            False where it stands in a group that carries the description already.
+        """
+        script, label = _read(self.script), html.escape(self.alt)
         data = json.dumps(self.data).replace("<", "\\u003c")  # no data can end the script
-        label = html.escape(self.alt, quote=True)
+        digest = hashlib.sha256((script + data).encode()).hexdigest()
+        name = f"cnn-{digest[:12]}-{next(_counter)}"
+        group = f' role="group" aria-label="{label}"' if labelled else ""
         return (
-            f'<div id="{name}" class="cnn-live" role="group" aria-label="{label}">'
-            f"<noscript>{label}</noscript></div>"
+            f'<div id="{name}" class="cnn-live"{group}><noscript>{label}</noscript></div>'
             f"<script>(() => {{ const host = document.getElementById('{name}');"
             "const root = host.shadowRoot || host.attachShadow({mode: 'open'});"
             f"root.innerHTML = `<style>{_read('live.css')}</style>`;"
-            f"({_read(self.script)})(root, {data}); }})()</script>"
+            f"({script})(root, {data}); }})()</script>"
         )
 
     def _repr_html_(self):
@@ -65,7 +75,7 @@ class Player(Live):
         Draw visible pixels instead of smoothing.
     """
 
-    def __init__(self, pictures, alt, pixels=False):
+    def __init__(self, pictures, *, alt, pixels=False):
         data = {
             "alt": alt,
             "titles": list(pictures),
@@ -86,11 +96,20 @@ class Wipe(Live):
         What the two show.
     start : int
         How much of the upper picture is seen at first, in percent of the width.
+    pixels : bool
+        Draw visible pixels instead of smoothing.
     """
 
-    def __init__(self, pictures, alt, start=50):
-        titles, addresses = zip(*pictures.items(), strict=True)
-        super().__init__("wipe.js", {"titles": titles, "pictures": addresses, "start": start}, alt)
+    def __init__(self, pictures, *, alt, start=50, pixels=False):
+        if len(pictures) != 2:
+            raise ValueError(f"pictures: expected two, got {len(pictures)}: {list(pictures)}")
+        data = {
+            "titles": list(pictures),
+            "pictures": list(pictures.values()),
+            "start": start,
+            "pixels": pixels,
+        }
+        super().__init__("wipe.js", data, alt)
 
 
 class Sliding(Live):
@@ -99,20 +118,20 @@ class Sliding(Live):
     Parameters
     ----------
     image : array_like
-        (H, W), at most 12 columns.
+        (H, W), at most 12×12.
     kernel : array_like
         (R, S), not larger than the image.
     alt : str
         What the figure shows.
     """
 
-    def __init__(self, image, kernel, alt):
+    def __init__(self, image, kernel, *, alt):
         image, kernel = as_image(image), as_kernel(kernel)
         R, S = kernel.shape
         rows, columns = image.shape[0] - R + 1, image.shape[1] - S + 1
-        if rows < 1 or columns < 1 or image.shape[1] > 12:
+        if rows < 1 or columns < 1 or max(image.shape) > 12:
             raise ValueError(
-                f"image: expected at least the kernel's {R}×{S} and at most 12 columns, "
+                f"image: expected at least the kernel's {R}×{S} and at most 12×12, "
                 f"got {image.shape[0]}×{image.shape[1]}"
             )
         windows = [image[i : i + R, j : j + S] for i in range(rows) for j in range(columns)]
@@ -135,19 +154,19 @@ class KernelPlayground(Live):
     Parameters
     ----------
     image : array_like
-        (H, W) in [0, 1]; at most 320 columns.
-    alt : str
-        What the figure shows.
+        (H, W) in [0, 1]; at most 320×320.
     kernels : dict of str to array_like
         The 3×3 kernels to start from, by name; the first is shown first.
+    alt : str
+        What the figure shows.
     """
 
-    def __init__(self, image, alt, kernels):
+    def __init__(self, image, kernels, *, alt):
         image = as_image(image)
-        if image.shape[1] > 320 or image.min() < 0 or image.max() > 1:
+        if max(image.shape) > 320 or image.min() < 0 or image.max() > 1:
             raise ValueError(
-                "image: expected values in [0, 1] and at most 320 columns, got "
-                f"{image.min():g} to {image.max():g} and {image.shape[1]} columns"
+                "image: expected values in [0, 1] and at most 320×320, got "
+                f"{image.min():g} to {image.max():g} and {image.shape[0]}×{image.shape[1]}"
             )
         presets = {
             name: as_kernel(kernel, name=f"kernels[{name!r}]") for name, kernel in kernels.items()
@@ -170,14 +189,19 @@ class KernelPlayground(Live):
 
 
 def _number(value):
-    """Return a number as a reader writes it: three significant digits, a true minus sign."""
-    return f"{value:.3g}".replace("-", "−")
+    """Return a number as a reader writes it: three digits or all, and a true minus sign."""
+    value = value + 0.0  # no −0
+    return (f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}").replace("-", "−")
 
 
 def _spelled(window, kernel):
     """Return a weighted sum in words: 1·1 + 2·0 = 1."""
-    factors = [
-        f"{_number(v)}·{_number(w) if w >= 0 else f'({_number(w)})'}"
+    terms = [
+        f"{_bracketed(v)}·{_bracketed(w)}"
         for v, w in zip(window.ravel(), kernel.ravel(), strict=True)
     ]
-    return f"{' + '.join(factors)} = {_number(np.sum(window * kernel))}"
+    return f"{' + '.join(terms)} = {_number(np.sum(window * kernel))}"
+
+
+def _bracketed(value):
+    return f"({_number(value)})" if value < 0 else _number(value)

@@ -1,8 +1,9 @@
 (root, data) => {
   const make = (tag, props) => Object.assign(document.createElement(tag), props);
   const stage = make("div", { className: "wipe" });
-  const below = make("img", { src: data.pictures[1], alt: data.titles[1] });
-  const above = make("img", { src: data.pictures[0], alt: data.titles[0] });
+  const look = data.pixels ? "pixels" : "";
+  const below = make("img", { src: data.pictures[1], alt: data.titles[1], className: look });
+  const above = make("img", { src: data.pictures[0], alt: data.titles[0], className: look });
   const controls = make("div", { className: "controls" });
   const slider = make("input", { type: "range", min: 0, max: 100, value: data.start });
   slider.setAttribute("aria-label", `Border between ${data.titles[0]} and ${data.titles[1]}`);
