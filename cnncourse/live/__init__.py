@@ -14,7 +14,7 @@ from cnncourse.check import as_description, as_image, as_kernel
 _counter = itertools.count(1)  # so that a figure shown twice has two ids
 
 
-def _read(name):
+def _file(name):
     return files(__name__).joinpath(name).read_text("utf-8")
 
 
@@ -42,7 +42,7 @@ class Live:
         labelled : bool
             False where it stands in a group that carries the description already.
         """
-        script, label = _read(self.script), html.escape(self.alt)
+        script, label = _file(self.script), html.escape(self.alt)
         data = json.dumps(self.data).replace("<", "\\u003c")  # no data can end the script
         digest = hashlib.sha256((script + data).encode()).hexdigest()
         name = f"cnn-{digest[:12]}-{next(_counter)}"
@@ -51,7 +51,7 @@ class Live:
             f'<div id="{name}" class="cnn-live"{group}><noscript>{label}</noscript></div>'
             f"<script>(() => {{ const host = document.getElementById('{name}');"
             "const root = host.shadowRoot || host.attachShadow({mode: 'open'});"
-            f"root.innerHTML = `<style>{_read('live.css')}</style>`;"
+            f"root.innerHTML = `<style>{_file('live.css')}</style>`;"
             f"({script})(root, {data}); }})()</script>"
         )
 
