@@ -2,9 +2,11 @@
 #
 #   PYTHON     the Python (3.11 or newer) that makes the virtual environment
 #   PIP_ARGS   further words for pip, such as the index or folder of your CPU builds of torch
+#   LAB_ARGS   further words for JupyterLab
 
 PYTHON ?= python3
 PIP_ARGS ?=
+LAB_ARGS ?=
 
 BIN := .venv/bin
 PAGES := $(shell find book cnncourse -type f -not -path '*/.*' -not -name '*.pyc')
@@ -29,14 +31,14 @@ serve: _build/.built ## show the built book at http://localhost:8000
 	$(BIN)/python -m http.server --bind localhost --directory _build/html 8000
 
 lab: .venv/.lab ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab book
+	$(BIN)/jupyter lab $(LAB_ARGS) book
 
 lint: .venv/.ready ## style of code and notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 format: .venv/.ready ## put code and notebooks into the house style, strip outputs
-	$(BIN)/nbstripout --keep-id book/*.ipynb
+	$(BIN)/nbstripout --keep-id --extra-keys metadata.language_info book/*.ipynb
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 

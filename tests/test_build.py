@@ -1,7 +1,9 @@
 """The build script: it must say last what went wrong."""
 
+import ast
 import importlib.util
 import io
+import re
 
 import numpy as np
 import pytest
@@ -68,6 +70,15 @@ def test_offer_names_the_page_and_asks_nobody_without_a_terminal(script, capsys,
     monkeypatch.setattr("sys.stdin", io.StringIO())
     script.offer()
     assert capsys.readouterr().out == f"{ROOT / '_build' / 'html' / 'index.html'}\n"
+
+
+def test_the_readmes_example_runs():
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    *statements, last = ast.parse(example).body
+    names = {}
+    exec(compile(ast.Module(statements, []), "README.md", "exec"), names)
+    figure = eval(compile(ast.Expression(last.value), "README.md", "eval"), names)
+    assert repr(figure).startswith("[figure: A photographer's upright outlines")
 
 
 def test_the_readmes_picture_is_what_the_package_computes():
