@@ -11,6 +11,7 @@ from skimage import feature, filters
 from torch.nn import functional as F  # noqa: N812
 
 from cnncourse import data
+from cnncourse.check import matches
 from cnncourse.edges import (
     LAPLACIAN,
     OPERATORS,
@@ -42,13 +43,6 @@ shapes = st.tuples(st.integers(3, 12), st.integers(3, 12))
 images = shapes.flatmap(lambda s: arrays(np.float64, s, elements=st.floats(-10, 10)))
 
 
-def same(ours, theirs, rtol=1e-10, atol=1e-12):
-    """Require equal shape, dtype and values."""
-    assert ours.shape == theirs.shape
-    assert ours.dtype == theirs.dtype
-    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
-
-
 def test_every_operator_gives_the_true_slope_of_a_ramp():
     i, j = np.mgrid[:5, :8]
     for operator in OPERATORS:
@@ -65,14 +59,14 @@ def test_gradient_equals_scipys_over_its_scale(border, operator, scale, image):
     reference = getattr(ndimage, operator)
     for axis, slope in enumerate(gradient(image, operator, border)):
         expected = reference(image, axis=axis, mode=SCIPY_BORDERS[border])
-        same(scale * slope, expected, atol=1e-10)
+        matches(scale * slope, expected, atol=1e-10)
 
 
 def test_gradient_is_half_of_scikit_images():
     for operator in OPERATORS:
         for axis, slope in enumerate(gradient(image, operator)):
             expected = getattr(filters, operator)(image, axis=axis, mode="nearest")
-            same(2 * slope, expected)
+            matches(2 * slope, expected)
 
 
 def test_gradient_points_towards_the_bright_side():
@@ -114,12 +108,12 @@ def test_scharr_errs_least_in_direction_at_every_wavelength():
 
 def test_gradient_magnitude_is_scikit_images_sobel_over_root_two():
     strength = gradient_magnitude(*gradient(image))
-    same(strength * np.sqrt(2), filters.sobel(image, mode="nearest"))
+    matches(strength * np.sqrt(2), filters.sobel(image, mode="nearest"))
 
 
 def test_gradient_magnitude_turns_with_the_picture():
     turned = gradient_magnitude(*gradient(np.rot90(image)))
-    same(turned, np.rot90(gradient_magnitude(*gradient(image))))
+    matches(turned, np.rot90(gradient_magnitude(*gradient(image))))
 
 
 def test_gradient_direction_grows_from_right_over_up():
@@ -137,13 +131,13 @@ def test_gradient_direction_knows_no_negative_zero():
 @settings(max_examples=20, deadline=None)
 def test_laplacian_equals_scipys(border, image):
     expected = ndimage.laplace(image, mode=SCIPY_BORDERS[border])
-    same(laplacian(image, border), expected, atol=1e-10)
+    matches(laplacian(image, border), expected, atol=1e-10)
 
 
 def test_laplacian_is_the_divergence_of_the_gradient():
     down, right = np.diff(image, axis=0), np.diff(image, axis=1)
     divergence = np.diff(down, axis=0)[:, 1:-1] + np.diff(right, axis=1)[1:-1]
-    same(laplacian(image, border=None), divergence)
+    matches(laplacian(image, border=None), divergence)
 
 
 def test_laplacian_is_zero_on_an_edge_and_peaks_sigma_beside_it():
@@ -162,7 +156,7 @@ def test_log_kernel_is_scipys_less_its_mean(sigma):
     impulse = np.zeros_like(kernel)
     impulse[len(kernel) // 2, len(kernel) // 2] = 1
     expected = ndimage.gaussian_laplace(impulse, sigma, mode="constant")
-    same(kernel, expected - expected.mean())
+    matches(kernel, expected - expected.mean())
 
 
 @pytest.mark.parametrize("kernel", [log_kernel(1.5), dog_kernel(1.5), dog_kernel(3, ratio=2)])
@@ -192,12 +186,12 @@ def test_dog_kernel_is_a_scaled_difference_of_scipys_gaussians():
         for s in (ratio * narrow, narrow)
     ]
     expected = 2 * np.subtract(*wide_minus_narrow) / (narrow**2 * (ratio**2 - 1))
-    same(kernel, expected)
+    matches(kernel, expected)
 
 
 @pytest.mark.parametrize("make", [log_kernel, dog_kernel])
 def test_kernels_of_a_sigma_in_bytes_do_not_wrap_around(make):
-    same(make(np.int8(12)), make(12.0))
+    matches(make(np.int8(12)), make(12.0))
 
 
 @pytest.mark.parametrize("make", [log_kernel, dog_kernel])
@@ -317,7 +311,7 @@ def test_canny_draws_a_line_one_pixel_wide():
     assert (edges[1:-1].sum(axis=1) == 1).all()
 
 
-def test_canny_of_a_scaled_picture_with_scaled_thresholds_is_the_same():
+def test_canny_of_a_scaled_picture_with_scaled_thresholds_is_the_matches():
     picture = data.photo("coins", width=128)
     np.testing.assert_array_equal(canny(4 * picture, 2, 0.08, 0.16), canny(picture, 2, 0.02, 0.04))
 
@@ -344,14 +338,14 @@ def test_kernel_loss_and_gradient_equal_autograd(size, shape, seed):
     expected.backward()
     loss, dkernel = kernel_loss(kernel, picture, target)
     assert loss == pytest.approx(expected.item(), rel=1e-10)
-    same(dkernel, weights.grad[0, 0].numpy(), rtol=1e-9)
+    matches(dkernel, weights.grad[0, 0].numpy(), rtol=1e-9)
 
 
 def test_kernel_loss_gradient_is_the_image_correlated_with_the_error():
     kernel, target = rng.normal(size=(3, 2)), rng.normal(size=(7, 13))
     error = correlate2d(image, kernel) - target
     _, dkernel = kernel_loss(kernel, image, target)
-    same(dkernel, 2 / error.size * correlate2d(image, error))
+    matches(dkernel, 2 / error.size * correlate2d(image, error))
 
 
 def textures(count=3):
@@ -392,7 +386,7 @@ def test_learn_kernel_steps_equal_torchs_sgd():
         assert losses[step] == pytest.approx(loss.item(), rel=1e-10)
         loss.backward()
         optimiser.step()
-    same(kernels[-1], weights.detach()[0, 0].numpy(), rtol=1e-9)
+    matches(kernels[-1], weights.detach()[0, 0].numpy(), rtol=1e-9)
 
 
 def test_learn_kernel_depends_on_the_seed_alone():
