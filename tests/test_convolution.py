@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from conftest import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,14 +58,6 @@ def layers(draw):
 def normal(seed, *shapes, dtype=np.float64):
     rng = np.random.default_rng(seed)
     return [rng.normal(size=shape).astype(dtype) for shape in shapes]
-
-
-def close(ours, theirs, rtol=1e-10, atol=1e-11):
-    """Require equal shape, dtype and values; a tensor may stand on the right."""
-    theirs = theirs.detach().numpy() if torch.is_tensor(theirs) else theirs
-    assert ours.shape == theirs.shape
-    assert ours.dtype == theirs.dtype
-    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
 
 
 def torch_gradients(dy, x, w, **options):

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from conftest import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage, signal, stats
@@ -44,13 +45,6 @@ half = st.integers(0, 6)
 seeds = st.integers(0, 2**32 - 1)
 borders = st.sampled_from(list(BORDERS))
 many = settings(max_examples=150, deadline=None)
-
-
-def close(ours, theirs, rtol=1e-10, atol=1e-11):
-    """Require equal shape, dtype and values."""
-    assert ours.shape == theirs.shape
-    assert ours.dtype == theirs.dtype
-    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
 
 
 def normal(seed, *shapes):
