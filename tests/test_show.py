@@ -415,3 +415,11 @@ def test_source_loses_nothing_but_what_follows_the_summary(tmp_path, monkeypatch
     spec.loader.exec_module(module)
     made = module.C if text.startswith("class") else module.f
     assert repr(show.source(made)) == (shown or text)
+
+
+def test_text_that_a_drawing_leaves_black_takes_the_pages_colour():
+    figure, axes = show.canvas()
+    axes.text(0.5, 0.5, "1980")
+    page = show.drawing(figure, alt=ALT)._repr_html_()
+    assert ".cnn-plot svg text{fill:currentColor}" in page  # SVG writes no fill for black
+    assert '<div class="cnn-plot">' in page
