@@ -1,5 +1,6 @@
 """Live figures: data, refusals, and, in a browser, that the page computes what Python does."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from cnncourse import live, show
+from cnncourse.convolution import conv2d, output_size, pixel_coverage
 from cnncourse.filtering import correlate2d
 
 ALT = "A picture made for a test."
@@ -55,7 +57,9 @@ def test_a_figure_is_a_labelled_group_unless_it_stands_in_one(labelled):
 
 
 @pytest.mark.parametrize(
-    "make", [live.Sliding, live.KernelPlayground, live.Player, live.Wipe], ids=lambda m: m.__name__
+    "make",
+    [live.Sliding, live.Geometry, live.KernelPlayground, live.Player, live.Wipe],
+    ids=lambda m: m.__name__,
 )
 def test_the_description_is_given_by_name(make):
     assert signature(make).parameters["alt"].kind is Parameter.KEYWORD_ONLY
@@ -95,6 +99,40 @@ def test_sliding_brackets_negative_pixels_and_weights():
     assert data["sums"] == ["(−1)·(−3) + 2·4 = 11"]
 
 
+def test_sliding_computes_what_conv2d_does_with_stride_and_padding(rng):
+    image, kernel = rng.integers(-9, 9, (5, 7)), rng.integers(-9, 9, (3, 2))
+    data = data_of(live.Sliding(image, kernel, stride=2, padding=1, alt=ALT))
+    expected = conv2d(image[None, None], kernel[None, None], stride=2, padding=1)[0, 0]
+    assert data["columns"] == expected.shape[1]
+    assert data["outputs"] == [f"{v:.0f}".replace("-", "−") for v in expected.ravel()]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"stride": 0}, "stride: expected a whole number above 0, got 0"),
+        ({"padding": -1}, "padding: expected a whole number of 0 or more, got -1"),
+        ({"padding": 5}, "at most 12×12, got 13×13"),
+    ],
+)
+def test_sliding_refuses_a_geometry_that_it_cannot_show(words, message):
+    with pytest.raises(ValueError, match=message):
+        live.Sliding(np.ones((3, 3)), np.ones((2, 2)), alt=ALT, **words)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ((15, 3), "size: expected a whole number from 1 to 14, got 15"),
+        ((7, 0), "kernel_size: expected a whole number from 1 to 7, got 0"),
+        ((7, 3, 1, 0, 1.5), "dilation: expected a whole number from 1 to 3, got 1.5"),
+    ],
+)
+def test_geometry_starts_where_its_sliders_can_be(start, message):
+    with pytest.raises(ValueError, match=message):
+        live.Geometry(*start, alt=ALT)
+
+
 @pytest.mark.parametrize("shape", [(13, 3), (3, 13)])
 def test_sliding_refuses_more_than_one_can_read(shape):
     with pytest.raises(ValueError, match=rf"at most 12×12, got {shape[0]}×{shape[1]}"):
@@ -108,7 +146,9 @@ def test_wipe_takes_two_pictures(titles):
 
 
 def test_sliding_refuses_a_kernel_that_does_not_fit():
-    with pytest.raises(ValueError, match=r"image: expected at least the kernel's 3×3 .* got 2×5"):
+    with pytest.raises(
+        ValueError, match=r"image: expected, with its padding, at least the kernel's 3×3 .* got 2×5"
+    ):
         live.Sliding(np.ones((2, 5)), np.ones((3, 3)), alt=ALT)
 
 
@@ -212,6 +252,62 @@ def test_sliding_fills_the_output_step_by_step(page):
     output = page.locator(".cnn-live table").nth(2)
     assert output.locator("td").all_inner_texts() == ["6", "8", "12", ""]
     assert page.get_by_text("Row 1, column 0: 4·1 + 5·0 + 7·0 + 8·1 = 12").is_visible()
+
+
+def test_sliding_with_a_stride_reads_where_it_says(page):
+    figure = live.Sliding(np.arange(1, 10).reshape(3, 3), [[1, 1]], stride=2, padding=1, alt=ALT)
+    page.set_content(figure.html())
+    page.get_by_label("Position of the kernel").fill("2")
+    tables = page.locator(".cnn-live table")
+    assert tables.nth(2).locator("tr").count() == 3
+    on = (
+        tables.nth(0)
+        .locator("td")
+        .evaluate_all(
+            "cells => cells.flatMap((cell, k) => cell.classList.contains('on') ? [k] : [])"
+        )
+    )
+    assert on == [10, 11]  # row 2, columns 0 and 1 of five: the left one is padding
+    assert tables.nth(0).locator("td.padding").count() == 25 - 9
+    assert page.get_by_text("Row 1, column 0: 0·1 + 4·1 = 4").is_visible()
+
+
+def set_sliders(page, values):
+    for (title, _, _), value in zip(live._SLIDERS.values(), values, strict=True):
+        page.get_by_label(title, exact=True).fill(str(value))
+
+
+def test_geometry_counts_what_output_size_and_pixel_coverage_do(page):
+    page.set_content(live.Geometry(7, 3, alt=ALT).html())
+    lows_and_highs = [(5, 14), (2, 7), (1, 3), (0, 2), (1, 2)]
+    seen = 0
+    for values in itertools.product(*lows_and_highs):
+        set_sliders(page, values)
+        found = page.evaluate("document.querySelector('.cnn-live').result")
+        H, R, s, p, d = values
+        if d * (R - 1) + 1 > H + 2 * p:
+            assert found["count"] == 0
+            assert page.get_by_text("the kernel reaches over").is_visible()
+            continue
+        seen += 1
+        assert found["count"] == output_size(*values)
+        coverage = pixel_coverage((H, H), (R, 1), (s, 1), (p, 0), (d, 1))[:, 0]
+        assert found["counts"] == coverage.tolist()
+        assert page.locator("svg .output").count() == found["count"]
+        assert page.get_by_text(f"− {d}·({R} − 1) − 1) / {s}⌋ + 1 = {found['count']} ").is_visible()
+    assert seen > 20
+
+
+def test_geometry_marks_what_the_chosen_output_reads(page):
+    page.set_content(live.Geometry(7, 3, stride=2, padding=1, alt=ALT).html())
+    assert page.get_by_text("Output 0 reads padding, pixel 0, pixel 1.").is_visible()
+    page.locator("svg rect.output").nth(2).hover()
+    assert page.get_by_text("Output 2 reads pixel 3, pixel 4, pixel 5.").is_visible()
+    page.get_by_label("output shown").fill("3")
+    assert page.get_by_text("Output 3 reads pixel 5, pixel 6, padding.").is_visible()
+    assert page.locator("svg line.on").count() == 3
+    page.get_by_label("stride s").fill("4")  # two outputs are left: the last one is shown
+    assert page.get_by_text("Output 1 reads pixel 3, pixel 4, pixel 5.").is_visible()
 
 
 def test_player_shows_the_frame_that_the_slider_names(page):

@@ -9,8 +9,15 @@ from importlib.resources import files
 
 import numpy as np
 
-from cnncourse.check import as_description, as_image, as_kernel
+from cnncourse.check import as_description, as_image, as_kernel, as_positive
 
+_SLIDERS = {  # of `Geometry`: label, least and largest value
+    "size": ("input size H", 1, 14),
+    "kernel_size": ("kernel size R", 1, 7),
+    "stride": ("stride s", 1, 4),
+    "padding": ("padding p", 0, 3),
+    "dilation": ("dilation d", 1, 3),
+}
 _counter = itertools.count(1)  # so that a figure shown twice has two ids
 
 
@@ -118,31 +125,66 @@ class Sliding(Live):
     Parameters
     ----------
     image : array_like
-        (H, W), at most 12×12.
+        (H, W), at most 12×12 with its padding.
     kernel : array_like
-        (R, S), not larger than the image.
+        (R, S), not larger than the image with its padding.
+    stride : int
+        Pixels from one position to the next, down and to the right.
+    padding : int
+        Zeros on every side.
     alt : str
         What the figure shows.
     """
 
-    def __init__(self, image, kernel, *, alt):
+    def __init__(self, image, kernel, *, stride=1, padding=0, alt):
         image, kernel = as_image(image), as_kernel(kernel)
-        R, S = kernel.shape
-        rows, columns = image.shape[0] - R + 1, image.shape[1] - S + 1
-        if rows < 1 or columns < 1 or max(image.shape) > 12:
+        stride = as_positive(stride, "stride", integer=True)
+        if not isinstance(padding, (int, np.integer)) or padding < 0:
+            raise ValueError(f"padding: expected a whole number of 0 or more, got {padding!r}")
+        image = np.pad(image, padding)
+        (H, W), (R, S) = image.shape, kernel.shape
+        if H < R or W < S or max(H, W) > 12:
             raise ValueError(
-                f"image: expected at least the kernel's {R}×{S} and at most 12×12, "
-                f"got {image.shape[0]}×{image.shape[1]}"
+                f"image: expected, with its padding, at least the kernel's {R}×{S} and at most "
+                f"12×12, got {H}×{W}"
             )
-        windows = [image[i : i + R, j : j + S] for i in range(rows) for j in range(columns)]
+        corners = [(i, j) for i in range(0, H - R + 1, stride) for j in range(0, W - S + 1, stride)]
+        windows = [image[i : i + R, j : j + S] for i, j in corners]
         data = {
             "image": [[_number(v) for v in row] for row in image],
+            "padding": int(padding),
+            "stride": stride,
             "kernel": [[_number(v) for v in row] for row in kernel],
             "outputs": [_number(np.sum(window * kernel)) for window in windows],
             "sums": [_spelled(window, kernel) for window in windows],
-            "columns": columns,
+            "columns": (W - S) // stride + 1,
         }
         super().__init__("sliding.js", data, alt)
+
+
+class Geometry(Live):
+    """One row of pixels and the outputs of a convolution over it, with a slider for each number.
+
+    Each pixel shows in how many outputs it takes part, and the output-size formula stands below
+    with the numbers filled in.
+
+    Parameters
+    ----------
+    size, kernel_size, stride, padding, dilation : int
+        Where the sliders start: H of 1 to 14, R of 1 to 7, s of 1 to 4, p of 0 to 3, d of 1 to 3.
+    alt : str
+        What the figure shows.
+    """
+
+    def __init__(self, size, kernel_size, stride=1, padding=0, dilation=1, *, alt):
+        start = dict(zip(_SLIDERS, (size, kernel_size, stride, padding, dilation), strict=True))
+        for name, (_, low, high) in _SLIDERS.items():
+            if start[name] not in range(low, high + 1):
+                raise ValueError(
+                    f"{name}: expected a whole number from {low} to {high}, got {start[name]!r}"
+                )
+        sliders = [(*_SLIDERS[name], start[name]) for name in _SLIDERS]
+        super().__init__("geometry.js", {"alt": alt, "sliders": sliders}, alt)
 
 
 class KernelPlayground(Live):

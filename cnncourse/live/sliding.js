@@ -15,9 +15,13 @@
   };
   const empty = Array.from({ length: rows }, () => Array(data.columns).fill(""));
   const [image, kernel, output] = [
-    table(data.image, "image"), table(data.kernel, "kernel"), table(empty, "output"),
+    table(data.image, data.padding ? "image and its padding" : "image"), table(data.kernel, "kernel"), table(empty, "output"),
   ];
+  const { stride, padding } = data;
+  const [H, W] = [data.image.length, data.image[0].length];
   const cell = (figure, i, j) => figure.querySelector("table").rows[i].cells[j];
+  data.image.forEach((row, r) => row.forEach((_, c) => cell(image, r, c).classList.toggle(
+    "padding", Math.min(r, c, H - 1 - r, W - 1 - c) < padding)));
 
   const grids = make("div", { className: "grids" });
   grids.append(image, make("span", { textContent: "⋆" }), kernel, make("span", { textContent: "=" }), output);
@@ -33,8 +37,9 @@
     step = Math.max(0, Math.min(data.outputs.length - 1, step));
     slider.value = step;
     const [i, j] = [Math.floor(step / data.columns), step % data.columns];
+    const [top, left] = [i * stride, j * stride];
     data.image.forEach((row, r) => row.forEach((_, c) => cell(image, r, c).classList.toggle(
-      "on", r >= i && r < i + R && c >= j && c < j + S)));
+      "on", r >= top && r < top + R && c >= left && c < left + S)));
     data.outputs.forEach((value, k) => {
       const target = cell(output, Math.floor(k / data.columns), k % data.columns);
       target.textContent = k <= step ? value : "";
