@@ -64,7 +64,7 @@
     }
     windows.forEach((w, k) => {
       const output = cell((w[0] + w[R - 1]) / 2, 1, `output ${k === chosen ? "on" : ""}`, k);
-      output[0].onpointerenter = () => {
+      output[0].onpointermove = output[0].onpointerdown = () => { // not when a drawing appears under it
         if (k === Number(pick.value)) return;
         pick.value = k;
         update();
