@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 export MPLCONFIGDIR ?= $(CURDIR)/.venv/matplotlib
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: help book test serve lab lint format clean
+.PHONY: help book test serve lab bench lint format clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ serve: _build/.built ## show the built book at http://localhost:8000
 
 lab: .venv/.lab ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab $(LAB_ARGS) book
+
+bench: .venv/.ready ## compare with torch and SciPy, one thread, and write benchmarks/latest.json
+	$(BIN)/python benchmarks/convolution.py
 
 lint: .venv/.ready ## style of code and notebooks
 	$(BIN)/ruff check .
@@ -55,7 +58,7 @@ clean: ## remove the built book and the virtual environment
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[notebooks]'
 	@touch $@
 
-_build/.built: .venv/.ready _config.yml _toc.yml $(PAGES)
+_build/.built: .venv/.ready _config.yml _toc.yml benchmarks/latest.json $(PAGES)
 	@mkdir -p $(@D) && touch $@.start # what is edited while it builds is newer than this
 	@$(BIN)/python book/build.py
 	@mv $@.start $@

@@ -349,6 +349,45 @@ def beside(*figures, alt, caption=None):
     return Figure(f'<div class="cnn-row">{inner}</div>', alt, caption)
 
 
+def table(rows, *, alt, caption=None):
+    """Show a table of words and numbers; it scrolls by itself where the page is narrow.
+
+    Parameters
+    ----------
+    rows : sequence of sequence
+        The first row is the head. Columns that begin with a number stand on the right. Whole
+        numbers are written in groups of three digits, others are rounded to three.
+    alt : str
+        What the table shows.
+    caption : str, optional
+        What to notice.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If there is nothing but a head, or a row is shorter or longer than the head.
+
+    Examples
+    --------
+    >>> table([("layer", "weights"), ("3×3", 36864)], alt="A layer and its weights.")
+    [figure: A layer and its weights.]
+    """
+    head, *body = [list(row) for row in rows] or [[]]
+    if not body or any(len(row) != len(head) for row in body):
+        raise ValueError(
+            f"rows: expected a head and rows of its {len(head)} cells, "
+            f"got rows of {[len(row) for row in body]}"
+        )
+    right = [isinstance(cell, (int, float, np.number)) for cell in body[0]]
+    lines = [_table_row(head, "th", right), *(_table_row(row, "td", right) for row in body)]
+    text = "".join(lines)
+    return Figure(f'<div class="cnn-table" tabindex="0"><table>{text}</table></div>', alt, caption)
+
+
 def canvas(height=3.2, polar=False):
     """Return an empty matplotlib figure and axes in the book's look, for a drawing of one's own.
 
@@ -450,6 +489,19 @@ _RC = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
+
+
+def _table_row(cells, tag, right):
+    """Return a row of a table, the columns that hold numbers on the right."""
+    row = ""
+    for cell, number in zip(cells, right, strict=True):
+        if isinstance(cell, (int, np.integer)) and not isinstance(cell, bool):
+            cell = f"{cell:,}"
+        elif isinstance(cell, (float, np.floating)):
+            cell = f"{cell:.3g}"
+        kind = ' class="cnn-number"' if number else ""
+        row += f"<{tag}{kind}>{html.escape(str(cell))}</{tag}>"
+    return f"<tr>{row}</tr>"
 
 
 def _by_title(panels):

@@ -371,6 +371,25 @@ def test_arrows_refuse_fields_of_another_shape():
         show.arrows(np.zeros((4, 4)), np.zeros((3, 4)), np.zeros((4, 4)), alt=ALT)
 
 
+def test_table_writes_a_head_words_and_numbers():
+    body = show.table(
+        [("layer", "weights", "share"), ("a < b", 36864, 0.126736), ("deep", np.int64(7), "–")],
+        alt="Layers and their weights.",
+    ).body
+    heads = re.findall(r"<th( class=\"cnn-number\")?>(.*?)</th>", body)
+    assert [text for _, text in heads] == ["layer", "weights", "share"]
+    assert [bool(right) for right, _ in heads] == [False, True, True]
+    cells = re.findall(r"<td( class=\"cnn-number\")?>(.*?)</td>", body)
+    assert [text for _, text in cells] == ["a &lt; b", "36,864", "0.127", "deep", "7", "–"]
+    assert [bool(right) for right, _ in cells] == [False, True, True] * 2
+
+
+@pytest.mark.parametrize("rows", [[], [("a", "b")], [("a", "b"), (1,)], [("a",), (1, 2)]])
+def test_table_refuses_rows_that_do_not_fit_its_head(rows):
+    with pytest.raises(ValueError, match="rows: expected a head and rows of its"):
+        show.table(rows, alt="A table of nothing.")
+
+
 def test_source_keeps_the_body_and_only_the_first_line_of_the_docstring():
     shown = show.source(show.bars)
     assert repr(shown).count('"""') == 2
