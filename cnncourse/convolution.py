@@ -693,7 +693,8 @@ def _turned(weight, groups):
     """Turn kernels by 180° and swap maps with channels: (K, C/G, R, S) becomes (C, K/G, R, S)."""
     K, Cg, R, S = weight.shape
     turned = weight.reshape(groups, K // groups, Cg, R, S)[..., ::-1, ::-1]
-    return turned.swapaxes(1, 2).reshape(groups * Cg, K // groups, R, S)
+    turned = turned.swapaxes(1, 2).reshape(groups * Cg, K // groups, R, S)
+    return np.ascontiguousarray(turned)  # a product with steps backwards would miss the BLAS
 
 
 def _frequencies_pay(x, weight, geometry, sizes):
