@@ -61,6 +61,32 @@ CHAPTERS = {
         "kernel_loss",
         "learn_kernel",
     ),
+    "convolution": (
+        "CONVENTIONS",
+        "output_size",
+        "same_padding",
+        "pad2d",
+        "patches",
+        "conv2d",
+        "conv2d_backward",
+        "conv2d_transpose",
+        "conv2d_matrix",
+        "pixel_coverage",
+        "receptive_field",
+        "layer_cost",
+    ),
+    "pooling": (
+        "max_pool2d",
+        "max_pool2d_backward",
+        "min_pool2d",
+        "min_pool2d_backward",
+        "avg_pool2d",
+        "avg_pool2d_backward",
+        "global_avg_pool2d",
+        "global_avg_pool2d_backward",
+        "blur_pool2d",
+        "blur_pool2d_backward",
+    ),
 }
 """The public names of every chapter's module, in reading order."""
 

@@ -1,0 +1,632 @@
+"""Chapter 5, pooling: every window of a feature map becomes one number.
+
+The one idea is a list of slices: where the r-th pixel of every window stands. A maximum or a sum
+takes them in turn, first down the columns and then along the rows, and the gradient goes back the
+same way. N images of C channels and H×W pixels; C maps of H′×W′; rows before columns, padding per
+side.
+"""
+
+from itertools import product
+from math import comb, prod
+from typing import NamedTuple
+
+import numpy as np
+
+from cnncourse.convolution import _as_floats, _pair, output_size
+
+_CACHE = 1 << 21  # bytes of the maps that are worked on at a time: about what a core's cache holds
+
+
+def max_pool2d(
+    x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_winners=False
+):
+    """Keep the largest number of every window.
+
+    Parameters
+    ----------
+    x : array_like
+        (N, C, H, W).
+    kernel_size : int or (int, int)
+        The window's rows and columns.
+    stride : int or (int, int), optional
+        Pixels from one window to the next; by default kernel_size, so that no two overlap.
+    padding : int or (int, int)
+        Pixels of −∞ on each side, which never are the largest: at most half the kernel_size.
+    dilation : int or (int, int)
+        Pixels from one number of the window to the next.
+    ceil_mode : bool
+        Let a last window hang over the end, see `output_size`.
+    return_winners : bool
+        Return also where each largest number stood.
+
+    Returns
+    -------
+    y : ndarray, of x's dtype (float64 for integers)
+        (N, C, H′, W′), see `output_size`. A window with a NaN gives NaN.
+    winners : ndarray, int64, only if return_winners
+        (N, C, H′, W′), the pixel's number in all of x in reading order, so that
+        ``x.ravel()[winners]`` is y: the first one if several are largest; in a window with NaN the
+        last of them. torch's ``return_indices`` begins anew in each map: ``winners % (H·W)``.
+
+    Raises
+    ------
+    ValueError
+        Naming argument, got and expected: no 4-D array of real numbers, too much padding, windows
+        larger than the padded image, or a dilation with which a window has no pixel in the image.
+
+    See Also
+    --------
+    torch.nn.functional.max_pool2d
+
+    References
+    ----------
+    Goodfellow, I., Bengio, Y., Courville, A., Deep Learning, 2016, section 9.3.
+
+    Examples
+    --------
+    >>> max_pool2d([[[[1, 5, 2, 0], [3, 4, 7, 1]]]], kernel_size=2)
+    array([[[[5., 7.]]]])
+    """
+    windows = _windowed(x, kernel_size, stride, padding, dilation, ceil_mode)
+    y = _pooled(*windows, np.maximum, -np.inf)
+    return (y, _winners(y, *windows)) if return_winners else y
+
+
+def max_pool2d_backward(
+    dy, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, winners=None
+):
+    """Give every window's gradient to its largest pixel, the first one in reading order if several.
+
+    Parameters
+    ----------
+    dy : array_like
+        (N, C, H′, W′), the loss's gradient with respect to the output.
+    x : array_like
+        (N, C, H, W), as `max_pool2d` got it.
+    kernel_size, stride, padding, dilation, ceil_mode
+        As `max_pool2d` got them.
+    winners : array_like, optional
+        Those that `max_pool2d` returned: who kept them need not search again.
+
+    Returns
+    -------
+    ndarray, of x's dtype (float64 for integers)
+        dx, (N, C, H, W). A pixel that several windows chose gets the sum.
+
+    Raises
+    ------
+    ValueError
+        As `max_pool2d` does, and if dy has another shape than its result, or the winners are not
+        whole numbers of that shape, each a pixel of x.
+
+    See Also
+    --------
+    torch.autograd.grad
+
+    Examples
+    --------
+    The two windows overlap in the 7, and both choose it.
+
+    >>> max_pool2d_backward([[[[1, 10]]]], [[[[4, 7, 2]]]], kernel_size=(1, 2), stride=1)
+    array([[[[ 0., 11., 0.]]]])
+    """
+    windows = _windowed(x, kernel_size, stride, padding, dilation, ceil_mode)
+    if winners is None:
+        winners = _winners(_pooled(*windows, np.maximum, -np.inf), *windows)
+    return _routed(dy, *windows, winners)
+
+
+def min_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """Keep the smallest number of every window: −max(−x).
+
+    Parameters
+    ----------
+    x, kernel_size, stride, padding, dilation, ceil_mode
+        As for `max_pool2d`, but the padding is +∞.
+
+    Returns
+    -------
+    ndarray, of x's dtype (float64 for integers)
+        (N, C, H′, W′).
+
+    Raises
+    ------
+    ValueError
+        As `max_pool2d` does.
+
+    See Also
+    --------
+    scipy.ndimage.minimum_filter
+
+    Examples
+    --------
+    >>> min_pool2d([[[[1, 5, 2, 0], [3, 4, 7, 1]]]], kernel_size=2)
+    array([[[[1., 0.]]]])
+    """
+    windows = _windowed(x, kernel_size, stride, padding, dilation, ceil_mode)
+    return _pooled(*windows, np.minimum, np.inf)
+
+
+def min_pool2d_backward(dy, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """Give every window's gradient to its smallest pixel, the first one if there are several.
+
+    Parameters
+    ----------
+    dy, x, kernel_size, stride, padding, dilation, ceil_mode
+        As for `max_pool2d_backward`.
+
+    Returns
+    -------
+    ndarray, of x's dtype (float64 for integers)
+        dx, (N, C, H, W).
+
+    Raises
+    ------
+    ValueError
+        As `max_pool2d_backward` does.
+
+    Examples
+    --------
+    >>> min_pool2d_backward([[[[1, 10]]]], [[[[4, 7, 2, 9]]]], kernel_size=(1, 2))
+    array([[[[ 1., 0., 10., 0.]]]])
+    """
+    windows = _windowed(x, kernel_size, stride, padding, dilation, ceil_mode)
+    return _routed(dy, *windows, _winners(_pooled(*windows, np.minimum, np.inf), *windows))
+
+
+def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """Average the numbers of every window.
+
+    Parameters
+    ----------
+    x, kernel_size, stride, ceil_mode
+        As for `max_pool2d`.
+    padding : int or (int, int)
+        Pixels of zero on each side, at most half the kernel_size.
+    count_include_pad : bool
+        Divide by the window's pixels in the image and its padding; with False by those in the image
+        alone. What hangs over the padding (ceil_mode) never counts.
+
+    Returns
+    -------
+    ndarray, of x's dtype (float64 for integers)
+        (N, C, H′, W′).
+
+    Raises
+    ------
+    ValueError
+        As `max_pool2d` does.
+
+    See Also
+    --------
+    torch.nn.functional.avg_pool2d
+
+    References
+    ----------
+    Goodfellow, I., Bengio, Y., Courville, A., Deep Learning, 2016, section 9.3.
+
+    Examples
+    --------
+    >>> avg_pool2d([[[[1, 5, 2, 0], [3, 4, 7, 1]]]], kernel_size=2)
+    array([[[[3.25, 2.5 ]]]])
+    """
+    x, rows, columns = _windowed(x, kernel_size, stride, padding, 1, ceil_mode)
+    sizes = _window_sizes(rows, columns, count_include_pad).astype(x.dtype)
+    return _pooled(x, rows, columns, np.add, 0, sizes)
+
+
+def avg_pool2d_backward(
+    dy, x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
+):
+    """Spread every window's gradient evenly over its pixels.
+
+    Parameters
+    ----------
+    dy : array_like
+        (N, C, H′, W′), the loss's gradient with respect to the output.
+    x : array_like
+        (N, C, H, W), as `avg_pool2d` got it. Only its shape and dtype matter.
+    kernel_size, stride, padding, ceil_mode, count_include_pad
+        As `avg_pool2d` got them.
+
+    Returns
+    -------
+    ndarray, of x's dtype (float64 for integers)
+        dx, (N, C, H, W). What falls on the padding is lost.
+
+    Raises
+    ------
+    ValueError
+        As `avg_pool2d` does, and if dy has another shape than its result.
+
+    See Also
+    --------
+    torch.autograd.grad
+
+    Examples
+    --------
+    >>> avg_pool2d_backward([[[[1, 10]]]], [[[[4, 7, 2]]]], kernel_size=(1, 2), stride=1)
+    array([[[[0.5, 5.5, 5. ]]]])
+    """
+    x, rows, columns = _windowed(x, kernel_size, stride, padding, 1, ceil_mode)
+    dy = _as_upstream(dy, x, (rows.count, columns.count))
+    sizes = _window_sizes(rows, columns, count_include_pad).astype(x.dtype)
+    return _shared(dy, rows, columns, sizes)
+
+
+def global_avg_pool2d(x):
+    """Average every map over all its pixels, whatever their number.
+
+    Parameters
+    ----------
+    x : array_like
+        (N, C, H, W).
+
+    Returns
+    -------
+    ndarray, of x's dtype (float64 for integers)
+        (N, C, 1, 1).
+
+    Raises
+    ------
+    ValueError
+        For no 4-D array of real numbers.
+
+    See Also
+    --------
+    torch.nn.functional.adaptive_avg_pool2d : with output_size 1
+
+    References
+    ----------
+    Lin, M., Chen, Q., Yan, S., Network In Network, ICLR, arXiv:1312.4400, 2014, section 3.2.
+
+    Examples
+    --------
+    >>> global_avg_pool2d([[[[1, 2], [3, 6]], [[0, 0], [0, 4]]]]).ravel()
+    array([3., 1.])
+    """
+    x = _as_floats(x, "x", "(N, C, H, W)")
+    N, C, H, W = x.shape
+    return x.reshape(N, C, H * W).mean(2)[..., None, None]
+
+
+def global_avg_pool2d_backward(dy, x):
+    """Spread every map's gradient evenly over all its pixels.
+
+    Parameters
+    ----------
+    dy : array_like
+        (N, C, 1, 1), the loss's gradient with respect to the output.
+    x : array_like
+        (N, C, H, W), as `global_avg_pool2d` got it. Only its shape and dtype matter.
+
+    Returns
+    -------
+    ndarray, of x's dtype (float64 for integers)
+        dx, (N, C, H, W).
+
+    Raises
+    ------
+    ValueError
+        For no 4-D arrays of real numbers, and if dy has another shape than (N, C, 1, 1).
+
+    See Also
+    --------
+    torch.autograd.grad
+
+    Examples
+    --------
+    >>> global_avg_pool2d_backward([[[[8]]]], [[[[1, 2], [3, 6]]]])
+    array([[[[2., 2.],
+             [2., 2.]]]])
+    """
+    x = _as_floats(x, "x", "(N, C, H, W)")
+    share = _as_upstream(dy, x, (1, 1)) / prod(x.shape[2:])
+    return np.broadcast_to(share, x.shape).copy()
+
+
+def blur_pool2d(x, kernel_size=3, stride=2):
+    """Blur every map with a binomial kernel, then keep one pixel in stride × stride.
+
+    The kernel's rows and columns are those of Pascal's triangle, divided by their sum: for 3 it is
+    (1, 2, 1) / 4. The border is reflected.
+
+    Parameters
+    ----------
+    x : array_like
+        (N, C, H, W).
+    kernel_size : int or (int, int)
+        Rows and columns of the kernel; 1 does not blur. An even one reaches one pixel further down
+        and right.
+    stride : int or (int, int)
+        Pixels from one output to the next.
+
+    Returns
+    -------
+    ndarray, of x's dtype (float64 for integers)
+        (N, C, ⌈H / stride⌉, ⌈W / stride⌉).
+
+    Raises
+    ------
+    ValueError
+        For no 4-D array of real numbers, or an image smaller than the border to reflect.
+
+    See Also
+    --------
+    torch.nn.functional.conv2d : with this kernel for each group of one channel, after reflection
+
+    References
+    ----------
+    Zhang, R., Making Convolutional Networks Shift-Invariant Again, ICML, arXiv:1904.11486, 2019.
+
+    Examples
+    --------
+    (1·0 + 2·8 + 1·0) / 4 = 4, whether the stripes begin with 0 or 8; the first pixel reflects.
+
+    >>> blur_pool2d([[[[0, 8, 0, 8, 0]]]], kernel_size=(1, 3))
+    array([[[[4., 4., 4.]]]])
+    """
+    return _pooled(*_blurred(x, kernel_size, stride), np.add, 0)
+
+
+def blur_pool2d_backward(dy, x, kernel_size=3, stride=2):
+    """Spread every gradient over the window by the kernel's weights, and fold the border back.
+
+    Parameters
+    ----------
+    dy : array_like
+        (N, C, H′, W′), the loss's gradient with respect to the output.
+    x : array_like
+        (N, C, H, W), as `blur_pool2d` got it. Only its shape and dtype matter.
+    kernel_size, stride : int or (int, int)
+        As `blur_pool2d` got them.
+
+    Returns
+    -------
+    ndarray, of x's dtype (float64 for integers)
+        dx, (N, C, H, W).
+
+    Raises
+    ------
+    ValueError
+        As `blur_pool2d` does, and if dy has another shape than its result.
+
+    See Also
+    --------
+    torch.autograd.grad
+
+    Examples
+    --------
+    The second output read the last pixel twice, once in the mirror.
+
+    >>> blur_pool2d_backward([[[[0, 4]]]], [[[[3, 1, 5]]]], kernel_size=(1, 3))
+    array([[[[0., 2., 2.]]]])
+    """
+    x, rows, columns = _blurred(x, kernel_size, stride)
+    return _shared(_as_upstream(dy, x, (rows.count, columns.count)), rows, columns)
+
+
+class _Place(NamedTuple):
+    """One place in the windows along one axis: what all outputs read there."""
+
+    shift: int  # output i reads pixel i·stride + shift
+    outputs: tuple  # those that have a pixel there: an index of the output
+    pixels: tuple  # and the pixels, an index of the image
+    weight: float | None = None
+
+
+class _Axis(NamedTuple):
+    """How windows cut one axis, which has number −2 (rows) or −1 (columns)."""
+
+    number: int
+    size: int  # H
+    count: int  # H′
+    kernel_size: int
+    stride: int
+    padding: int
+    places: list
+
+
+def _fold(x, axis, operation, start, out=None):
+    """Fold the windows along one axis to one number each, place after place in the window."""
+    shape = list(x.shape)
+    shape[axis.number] = axis.count
+    y = np.empty(shape, x.dtype) if out is None else out
+    y.fill(start)
+    for _, outputs, pixels, weight in axis.places:
+        part = y[outputs]
+        operation(part, x[pixels] if weight is None else weight * x[pixels], out=part)
+    return y
+
+
+def _fold_line(x, axis, operation, start, out=None):
+    """Fold as `_fold` does, faster where H = stride·H′: there all maps can stand in one line.
+
+    Along the line every place is one slice, with long loops. Where a window leaves its map the line
+    reads a neighbour's pixels: those outputs get back what they had.
+    """
+    if axis.size != axis.stride * axis.count or axis.places[0].weight is not None:
+        return _fold(x, axis, operation, start, out)
+    shape = list(x.shape)
+    shape[axis.number] = axis.count
+    y = np.empty(shape, x.dtype) if out is None else out
+    lead, tail = x.shape[: axis.number], x.shape[axis.number :][1:]
+    maps = y.reshape(prod(lead), axis.count, *tail)
+    outputs, pixels = y.reshape(-1, *tail), x.reshape(-1, *tail)
+    places = sorted(axis.places, key=lambda place: place.outputs[1].start - place.outputs[1].stop)
+    if places[0].outputs[1] == slice(0, axis.count):  # all windows have it: a copy
+        outputs[:] = pixels[places.pop(0).shift :: axis.stride]
+    else:
+        outputs[:] = start
+    for shift, (_, inside, *_), _, _ in places:
+        ends = maps[:, : inside.start], maps[:, inside.stop :]
+        kept = [end.copy() for end in ends]
+        skipped = max(0, -(shift // axis.stride))  # at the beginning of the line
+        read = pixels[skipped * axis.stride + shift :: axis.stride][: len(outputs) - skipped]
+        part = outputs[skipped : skipped + len(read)]
+        with np.errstate(invalid="ignore", over="ignore"):  # what is put back may have been ∞ − ∞
+            operation(part, read, out=part)
+        for end, old in zip(ends, kept, strict=True):
+            end[...] = old
+    return y
+
+
+def _unfold(dy, axis):
+    """Add every output's gradient to all the pixels of its window: the adjoint of a sum."""
+    shape = list(dy.shape)
+    shape[axis.number] = axis.size
+    dx = np.zeros(shape, dy.dtype)
+    for _, outputs, pixels, weight in axis.places:
+        part = dx[pixels]
+        part += dy[outputs] if weight is None else weight * dy[outputs]
+    return dx
+
+
+def _pooled(x, rows, columns, operation, start, sizes=None):
+    """Fold down the columns, then what is left along the rows; divide by the windows' sizes."""
+    y = np.empty((*x.shape[:2], rows.count, columns.count), x.dtype)
+    for maps, out in _in_cache(x, y):
+        _fold_line(_fold_line(maps, rows, operation, start), columns, operation, start, out)
+        if sizes is not None:
+            out /= sizes
+    return y
+
+
+def _shared(dy, rows, columns, sizes=1):
+    """Divide by the windows' sizes, then unfold along the rows and up the columns."""
+    dx = np.empty((*dy.shape[:2], rows.size, columns.size), dy.dtype)
+    for dout, dmaps in _in_cache(dy, dx):
+        dmaps[:] = _unfold(_unfold(dout / sizes, columns), rows)
+    return dx
+
+
+def _routed(dy, x, rows, columns, winners):
+    """Add every gradient to the one pixel of x whose number stands in `winners`."""
+    dy, winners = _as_upstream(dy, x, (rows.count, columns.count)), np.asarray(winners)
+    if winners.shape != dy.shape or winners.dtype.kind not in "iu":
+        raise ValueError(
+            f"winners: expected whole numbers of shape {dy.shape}, "
+            f"got {winners.dtype} of shape {winners.shape}"
+        )
+    unsigned = winners.view(f"u{winners.itemsize}")  # where a negative number is a huge one
+    if unsigned.max(initial=0) >= max(1, x.size):
+        raise ValueError(
+            f"winners: expected 0 to {x.size - 1}, got {winners.min()} to {winners.max()}"
+        )
+    dx = np.zeros(x.size, x.dtype)
+    np.add.at(dx, winners.ravel(), dy.ravel())  # adds up where a pixel won several times
+    return dx.reshape(x.shape)
+
+
+def _winners(y, x, rows, columns):
+    """Return for each number that a window was folded to which pixel of x it was."""
+    winners = np.empty(y.shape, np.int64)
+    first = winners.reshape(-1, *y.shape[2:])  # a view, map by map
+    first[:] = rows.size * columns.size * np.arange(len(first))[:, None, None]
+    for maps, chosen, out in _in_cache(x, y, winners):
+        out += _winners_in_map(maps, chosen, rows, columns)
+    return winners
+
+
+def _winners_in_map(x, y, rows, columns):
+    """Return for each window of (n, H, W) the number, in its map, of its first pixel equal to y."""
+    places = list(product(rows.places, columns.places))[::-1]  # the last has least points, 1
+    points = np.zeros(y.shape, np.min_scalar_type(len(places)))  # of each window's best place
+    for k, (row, column) in enumerate(places, 1):
+        part = points[row.outputs][column.outputs]
+        equal = x[row.pixels][column.pixels] == y[row.outputs][column.outputs]
+        np.maximum(part, equal * points.dtype.type(k), out=part)
+    if not points.all():  # a NaN equals nothing, itself included: take the last one, as torch does
+        for k, (row, column) in enumerate(places, 1):
+            part = points[row.outputs][column.outputs]
+            np.copyto(part, k, where=(part == 0) & np.isnan(x[row.pixels][column.pixels]))
+    shift = np.array([0, *(row.shift * columns.size + column.shift for row, column in places)])
+    first = columns.size * rows.stride * np.arange(rows.count)[:, None]
+    return first + columns.stride * np.arange(columns.count) + shift.take(points)
+
+
+def _window_sizes(rows, columns, count_include_pad):
+    """Count the pixels of every window (H′, W′), with or without those in the padding."""
+    lengths = []
+    for axis in (rows, columns):
+        first = axis.stride * np.arange(axis.count) - axis.padding
+        last = np.minimum(first + axis.kernel_size, axis.size + axis.padding)
+        if not count_include_pad:
+            first, last = np.maximum(first, 0), np.minimum(last, axis.size)
+        lengths.append(last - first)
+    return np.outer(*lengths)
+
+
+def _axis(number, size, count, kernel_size, stride, padding, dilation=1, weights=None):
+    """Cut an axis into windows: for each place in them, slices of outputs and of what they read.
+
+    Where a window leaves the image nothing is read, so that −∞ for a maximum, or 0 for a sum, need
+    not be written around it. Weights are for an image that is reflected: there slices run back.
+    """
+    rest, places = () if number == -1 else (slice(None),), []
+    for k in range(kernel_size):
+        shift = k * dilation - padding
+        first, end = max(0, -(shift // stride)), min(count, (size - 1 - shift) // stride + 1)
+        runs = [(first, end, first * stride + shift, stride)]
+        if weights is not None:
+            mirrored = 2 * (size - 1) - end * stride - shift
+            runs += [(0, first, -shift, -stride), (end, count, mirrored, -stride)]
+        for begin, stop, pixel, step in runs:
+            if begin < stop:
+                beyond = pixel + (stop - begin) * step - step + np.sign(step)
+                pixels = slice(pixel, None if beyond < 0 else beyond, step)
+                outputs, pixels = (..., slice(begin, stop), *rest), (..., pixels, *rest)
+                places.append(_Place(shift, outputs, pixels, weights and weights[k]))
+    return _Axis(number, size, count, kernel_size, stride, padding, places)
+
+
+def _in_cache(*arrays):
+    """Yield as many maps of all the arrays at a time as the cache holds, as (n, H, W) views."""
+    flat = [array.reshape(-1, *array.shape[2:]) for array in arrays]
+    step = max(1, _CACHE // (flat[0].itemsize * max(prod(maps.shape[1:]) for maps in flat)))
+    for n in range(0, len(flat[0]), step):
+        yield [maps[n : n + step] for maps in flat]
+
+
+def _windowed(x, kernel_size, stride, padding, dilation, ceil_mode):
+    """Return x as floats and how windows cut its rows and columns, or refuse."""
+    x, kernel_size = _as_floats(x, "x", "(N, C, H, W)"), _pair(kernel_size, "kernel_size")
+    stride = kernel_size if stride is None else _pair(stride, "stride")
+    padding, dilation, axes = _pair(padding, "padding", 0), _pair(dilation, "dilation"), []
+    for number, R, s, p, d in zip((-2, -1), kernel_size, stride, padding, dilation, strict=True):
+        if 2 * p > R:
+            raise ValueError(f"padding: expected at most half of kernel_size {R}, got {p}")
+        size = x.shape[number]
+        count = output_size(size, R, s, p, d, ceil_mode)
+        pixels = s * np.arange(count)[:, None] - p + d * np.arange(R)  # (H′, R)
+        if not ((pixels >= 0) & (pixels < size)).any(1).all():
+            raise ValueError(
+                f"dilation: expected a pixel of the image in every window, got {d} for "
+                f"kernel_size {R}, padding {p} and {size} pixels"
+            )
+        axes.append(_axis(number, size, count, R, s, p, d))
+    return x, *axes
+
+
+def _blurred(x, kernel_size, stride):
+    """Return x as floats and how weighted windows cut its reflected rows and columns, or refuse."""
+    x, axes = _as_floats(x, "x", "(N, C, H, W)"), []
+    kernel_size, stride = _pair(kernel_size, "kernel_size"), _pair(stride, "stride")
+    for number, R, s in zip((-2, -1), kernel_size, stride, strict=True):
+        size, row = x.shape[number], [comb(R - 1, k) / 2 ** (R - 1) for k in range(R)]
+        if size <= R // 2:
+            raise ValueError(
+                f"kernel_size: expected at most {2 * size - 1}, to reflect {size} pixels, got {R}"
+            )
+        count = output_size(size, R, s, convention="same")
+        axes.append(_axis(number, size, count, R, s, (R - 1) // 2, weights=row))
+    return x, *axes
+
+
+def _as_upstream(dy, x, sizes):
+    """Return the gradient of the output in x's dtype, or refuse it."""
+    dy = _as_floats(dy, "dy", "(N, C, H′, W′)")
+    expected = (*x.shape[:2], *sizes)
+    if dy.shape != expected:
+        raise ValueError(f"dy: expected the shape of the pooled maps, {expected}, got {dy.shape}")
+    return dy.astype(x.dtype, copy=False)
