@@ -152,7 +152,7 @@ def pad2d(x, padding, mode="zero"):
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         (N, C, top + H + bottom, left + W + right); x itself where there is nothing to add.
 
     Raises
@@ -195,7 +195,7 @@ def patches(x, kernel_size, stride=1, dilation=1):
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         (N, C, R, S, H′, W′), a read-only view: pixels that windows share stand in memory once.
 
     Raises
@@ -252,7 +252,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         (N, K, H′, W′), see `output_size`. NaN and infinity spread as far as the kernel reaches.
 
     Raises
@@ -307,7 +307,7 @@ def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1):
 
     Returns
     -------
-    dx, dweight, dbias : ndarray, of x's dtype (float64 for integers)
+    dx, dweight, dbias : ndarray, of x's dtype (float64 for all but float32)
         (N, C, H, W), (K, C / groups, R, S) and (K,).
 
     Raises
@@ -372,7 +372,7 @@ def conv2d_transpose(y, weight, stride=1, padding=0, output_padding=0, dilation=
 
     Returns
     -------
-    ndarray, of y's dtype (float64 for integers)
+    ndarray, of y's dtype (float64 for all but float32)
         (N, C, H, W) with ``H = (H′ − 1)·s − 2·p + d·(R − 1) + output_padding + 1``.
 
     Raises
@@ -426,7 +426,7 @@ def conv2d_matrix(weight, input_shape, stride=1, padding=0, dilation=1):
 
     Returns
     -------
-    ndarray, of weight's dtype (float64 for integers)
+    ndarray, of weight's dtype (float64 for all but float32)
         (K·H′·W′, C·H·W). Dense in memory: keep the layer small.
 
     Raises

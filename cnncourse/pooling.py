@@ -14,7 +14,7 @@ import numpy as np
 
 from cnncourse.convolution import _as_floats, _pair, output_size
 
-_CACHE = 1 << 21  # bytes of the maps that are worked on at a time: about what a core's cache holds
+_CACHE = 1 << 21  # bytes of the maps that are worked on at a time: 1 to 4 MB were the fastest
 
 
 def max_pool2d(
@@ -41,18 +41,20 @@ def max_pool2d(
 
     Returns
     -------
-    y : ndarray, of x's dtype (float64 for integers)
+    y : ndarray, of x's dtype (float64 for all but float32)
         (N, C, H′, W′), see `output_size`. A window with a NaN gives NaN.
     winners : ndarray, int64, only if return_winners
         (N, C, H′, W′), the pixel's number in all of x in reading order, so that
         ``x.ravel()[winners]`` is y: the first one if several are largest; in a window with NaN the
-        last of them. torch's ``return_indices`` begins anew in each map: ``winners % (H·W)``.
+        last of them. torch's ``return_indices`` begins anew in each map: ``winners % (H·W)``. The
+        search takes time in proportion to the window's pixels, the maxima to its rows and columns.
 
     Raises
     ------
     ValueError
-        Naming argument, got and expected: no 4-D array of real numbers, too much padding, windows
-        larger than the padded image, or a dilation with which a window has no pixel in the image.
+        If x is no 4-D array of real numbers, a number is not whole or too small, the padding is
+        more than half the window, a window is larger than the padded image, or a dilation leaves
+        it no pixel in the image. The message names the argument, what came and what was expected.
 
     See Also
     --------
@@ -90,14 +92,14 @@ def max_pool2d_backward(
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         dx, (N, C, H, W). A pixel that several windows chose gets the sum.
 
     Raises
     ------
     ValueError
         As `max_pool2d` does, and if dy has another shape than its result, or the winners are not
-        whole numbers of that shape, each a pixel of x.
+        whole numbers of that shape, each a pixel of its map, counted in all of x.
 
     See Also
     --------
@@ -126,7 +128,7 @@ def min_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         (N, C, H′, W′).
 
     Raises
@@ -157,7 +159,7 @@ def min_pool2d_backward(dy, x, kernel_size, stride=None, padding=0, dilation=1, 
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         dx, (N, C, H, W).
 
     Raises
@@ -189,7 +191,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         (N, C, H′, W′).
 
     Raises
@@ -211,7 +213,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     array([[[[3.25, 2.5 ]]]])
     """
     x, rows, columns = _windowed(x, kernel_size, stride, padding, 1, ceil_mode)
-    sizes = _window_sizes(rows, columns, count_include_pad).astype(x.dtype)
+    sizes = _window_sizes(rows, columns, count_include_pad, x.dtype)
     return _pooled(x, rows, columns, np.add, 0, sizes)
 
 
@@ -231,7 +233,7 @@ def avg_pool2d_backward(
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         dx, (N, C, H, W). What falls on the padding is lost.
 
     Raises
@@ -250,7 +252,7 @@ def avg_pool2d_backward(
     """
     x, rows, columns = _windowed(x, kernel_size, stride, padding, 1, ceil_mode)
     dy = _as_upstream(dy, x, (rows.count, columns.count))
-    sizes = _window_sizes(rows, columns, count_include_pad).astype(x.dtype)
+    sizes = _window_sizes(rows, columns, count_include_pad, x.dtype)
     return _shared(dy, rows, columns, sizes)
 
 
@@ -264,7 +266,7 @@ def global_avg_pool2d(x):
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         (N, C, 1, 1).
 
     Raises
@@ -302,7 +304,7 @@ def global_avg_pool2d_backward(dy, x):
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         dx, (N, C, H, W).
 
     Raises
@@ -343,7 +345,7 @@ def blur_pool2d(x, kernel_size=3, stride=2):
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         (N, C, ⌈H / stride⌉, ⌈W / stride⌉).
 
     Raises
@@ -383,7 +385,7 @@ def blur_pool2d_backward(dy, x, kernel_size=3, stride=2):
 
     Returns
     -------
-    ndarray, of x's dtype (float64 for integers)
+    ndarray, of x's dtype (float64 for all but float32)
         dx, (N, C, H, W).
 
     Raises
@@ -409,10 +411,14 @@ def blur_pool2d_backward(dy, x, kernel_size=3, stride=2):
 class _Place(NamedTuple):
     """One place in the windows along one axis: what all outputs read there."""
 
-    shift: int  # output i reads pixel i·stride + shift
+    shift: int  # output i reads pixel i·stride + shift, or where the mirror shows it
     outputs: tuple  # those that have a pixel there: an index of the output
     pixels: tuple  # and the pixels, an index of the image
     weight: float | None = None
+
+    def read(self, x):
+        """Return the pixels (a view), times the weight if there is one."""
+        return x[self.pixels] if self.weight is None else self.weight * x[self.pixels]
 
 
 class _Axis(NamedTuple):
@@ -424,71 +430,69 @@ class _Axis(NamedTuple):
     kernel_size: int
     stride: int
     padding: int
-    places: list
+    places: list  # in the window's order
+
+    def whole(self, place):
+        """Say whether every output has a pixel there."""
+        return place.outputs[1] == slice(0, self.count)
 
 
-def _fold(x, axis, operation, start, out=None):
-    """Fold the windows along one axis to one number each, place after place in the window."""
-    shape = list(x.shape)
-    shape[axis.number] = axis.count
-    y = np.empty(shape, x.dtype) if out is None else out
-    y.fill(start)
-    for _, outputs, pixels, weight in axis.places:
-        part = y[outputs]
-        operation(part, x[pixels] if weight is None else weight * x[pixels], out=part)
-    return y
+def _fold(x, axis, operation, start, y):
+    """Fold the windows along one axis to one number each, place after place, into y."""
+    places = sorted(axis.places, key=axis.whole, reverse=True)
+    whole = sum(map(axis.whole, places))
+    folded, rest = (places[0].read(x), places[1:]) if whole else (start, places)
+    if whole < 2:  # otherwise the second place writes every output, and no copy is needed
+        y[...], folded = folded, y
+    for place in rest:
+        if _in_line(place, axis):
+            _fold_line(x, axis, place, operation, y)
+        else:
+            operation(folded[place.outputs], place.read(x), out=y[place.outputs])
+        folded = y
 
 
-def _fold_line(x, axis, operation, start, out=None):
-    """Fold as `_fold` does, faster where H = stride·H′: there all maps can stand in one line.
+def _in_line(place, axis):
+    """Say whether all maps can stand in one line, of which the place is every stride-th pixel."""
+    fits = axis.size == axis.stride * axis.count
+    return fits and place.weight is None and not axis.whole(place)
 
-    Along the line every place is one slice, with long loops. Where a window leaves its map the line
-    reads a neighbour's pixels: those outputs get back what they had.
+
+def _fold_line(x, axis, place, operation, y):
+    """Fold one place in one long loop, which is faster: over all maps in one line.
+
+    Where an output lacks the place, the line reads a neighbour's pixels: it gets back what it had.
     """
-    if axis.size != axis.stride * axis.count or axis.places[0].weight is not None:
-        return _fold(x, axis, operation, start, out)
-    shape = list(x.shape)
-    shape[axis.number] = axis.count
-    y = np.empty(shape, x.dtype) if out is None else out
-    lead, tail = x.shape[: axis.number], x.shape[axis.number :][1:]
-    maps = y.reshape(prod(lead), axis.count, *tail)
-    outputs, pixels = y.reshape(-1, *tail), x.reshape(-1, *tail)
-    places = sorted(axis.places, key=lambda place: place.outputs[1].start - place.outputs[1].stop)
-    if places[0].outputs[1] == slice(0, axis.count):  # all windows have it: a copy
-        outputs[:] = pixels[places.pop(0).shift :: axis.stride]
-    else:
-        outputs[:] = start
-    for shift, (_, inside, *_), _, _ in places:
-        ends = maps[:, : inside.start], maps[:, inside.stop :]
-        kept = [end.copy() for end in ends]
-        skipped = max(0, -(shift // axis.stride))  # at the beginning of the line
-        read = pixels[skipped * axis.stride + shift :: axis.stride][: len(outputs) - skipped]
-        part = outputs[skipped : skipped + len(read)]
-        with np.errstate(invalid="ignore", over="ignore"):  # what is put back may have been ∞ − ∞
-            operation(part, read, out=part)
-        for end, old in zip(ends, kept, strict=True):
-            end[...] = old
-    return y
+    tail, have = x.shape[x.ndim + axis.number + 1 :], place.outputs[1]
+    maps = y.reshape(-1, axis.count, *tail)
+    ends = maps[:, : have.start], maps[:, have.stop :]
+    kept = [end.copy() for end in ends]
+    first = max(0, -(place.shift // axis.stride))  # the first output that reads from the line
+    read = x.reshape(-1, *tail)[first * axis.stride + place.shift :: axis.stride]
+    part = y.reshape(-1, *tail)[first : first + len(read)]
+    operation(part, read[: len(part)], out=part)
+    for end, old in zip(ends, kept, strict=True):
+        end[...] = old
 
 
-def _unfold(dy, axis):
+def _unfold(dy, axis, dx):
     """Add every output's gradient to all the pixels of its window: the adjoint of a sum."""
-    shape = list(dy.shape)
-    shape[axis.number] = axis.size
-    dx = np.zeros(shape, dy.dtype)
+    dx.fill(0)
     for _, outputs, pixels, weight in axis.places:
         part = dx[pixels]
         part += dy[outputs] if weight is None else weight * dy[outputs]
-    return dx
 
 
 def _pooled(x, rows, columns, operation, start, sizes=None):
     """Fold down the columns, then what is left along the rows; divide by the windows' sizes."""
     y = np.empty((*x.shape[:2], rows.count, columns.count), x.dtype)
-    for maps, out in _in_cache(x, y):
-        _fold_line(_fold_line(maps, rows, operation, start), columns, operation, start, out)
-        if sizes is not None:
-            out /= sizes
+    with np.errstate(over="ignore", invalid="ignore"):  # ∞ − ∞ is NaN, as in torch
+        for maps, out in _in_cache(x, y):
+            half = np.empty((len(maps), rows.count, columns.size), x.dtype)
+            _fold(maps, rows, operation, start, half)
+            _fold(half, columns, operation, start, out)
+            if sizes is not None:
+                out /= sizes
     return y
 
 
@@ -496,7 +500,9 @@ def _shared(dy, rows, columns, sizes=1):
     """Divide by the windows' sizes, then unfold along the rows and up the columns."""
     dx = np.empty((*dy.shape[:2], rows.size, columns.size), dy.dtype)
     for dout, dmaps in _in_cache(dy, dx):
-        dmaps[:] = _unfold(_unfold(dout / sizes, columns), rows)
+        half = np.empty((len(dout), rows.count, columns.size), dy.dtype)
+        _unfold(dout / sizes, columns, half)
+        _unfold(half, rows, dmaps)
     return dx
 
 
@@ -508,11 +514,14 @@ def _routed(dy, x, rows, columns, winners):
             f"winners: expected whole numbers of shape {dy.shape}, "
             f"got {winners.dtype} of shape {winners.shape}"
         )
-    unsigned = winners.view(f"u{winners.itemsize}")  # where a negative number is a huge one
-    if unsigned.max(initial=0) >= max(1, x.size):
+    winners = winners.astype(np.int64, copy=False)
+    if winners.view(np.uint64).max(initial=0) >= max(1, x.size):  # a negative number is a huge one
         raise ValueError(
             f"winners: expected 0 to {x.size - 1}, got {winners.min()} to {winners.max()}"
         )
+    of_map = winners[:, :, 0, 0].ravel() // prod(x.shape[2:])  # torch's would all say 0
+    if (of_map != np.arange(of_map.size)).any():
+        raise ValueError("winners: expected numbers in all of x, got some of another map")
     dx = np.zeros(x.size, x.dtype)
     np.add.at(dx, winners.ravel(), dy.ravel())  # adds up where a pixel won several times
     return dx.reshape(x.shape)
@@ -520,18 +529,21 @@ def _routed(dy, x, rows, columns, winners):
 
 def _winners(y, x, rows, columns):
     """Return for each number that a window was folded to which pixel of x it was."""
+    places = list(product(rows.places, columns.places))[::-1]  # the last has least points, 1
+    shifts = np.array([0, *(row.shift * columns.size + column.shift for row, column in places)])
+    corner = columns.size * rows.stride * np.arange(rows.count)[:, None]
+    corner = corner + columns.stride * np.arange(columns.count)  # with shift 0, in its map
     winners = np.empty(y.shape, np.int64)
-    first = winners.reshape(-1, *y.shape[2:])  # a view, map by map
-    first[:] = rows.size * columns.size * np.arange(len(first))[:, None, None]
     for maps, chosen, out in _in_cache(x, y, winners):
-        out += _winners_in_map(maps, chosen, rows, columns)
+        shifts.take(_points(chosen, maps, places), out=out, mode="clip")  # "raise" would copy
+        out += corner
+    winners += prod(x.shape[2:]) * np.arange(prod(x.shape[:2])).reshape(*x.shape[:2], 1, 1)
     return winners
 
 
-def _winners_in_map(x, y, rows, columns):
-    """Return for each window of (n, H, W) the number, in its map, of its first pixel equal to y."""
-    places = list(product(rows.places, columns.places))[::-1]  # the last has least points, 1
-    points = np.zeros(y.shape, np.min_scalar_type(len(places)))  # of each window's best place
+def _points(y, x, places):
+    """Give each window of (n, H, W) the points of its best place, the first with a pixel like y."""
+    points = np.zeros(y.shape, np.min_scalar_type(len(places)))
     for k, (row, column) in enumerate(places, 1):
         part = points[row.outputs][column.outputs]
         equal = x[row.pixels][column.pixels] == y[row.outputs][column.outputs]
@@ -540,12 +552,10 @@ def _winners_in_map(x, y, rows, columns):
         for k, (row, column) in enumerate(places, 1):
             part = points[row.outputs][column.outputs]
             np.copyto(part, k, where=(part == 0) & np.isnan(x[row.pixels][column.pixels]))
-    shift = np.array([0, *(row.shift * columns.size + column.shift for row, column in places)])
-    first = columns.size * rows.stride * np.arange(rows.count)[:, None]
-    return first + columns.stride * np.arange(columns.count) + shift.take(points)
+    return points
 
 
-def _window_sizes(rows, columns, count_include_pad):
+def _window_sizes(rows, columns, count_include_pad, dtype):
     """Count the pixels of every window (H′, W′), with or without those in the padding."""
     lengths = []
     for axis in (rows, columns):
@@ -554,7 +564,7 @@ def _window_sizes(rows, columns, count_include_pad):
         if not count_include_pad:
             first, last = np.maximum(first, 0), np.minimum(last, axis.size)
         lengths.append(last - first)
-    return np.outer(*lengths)
+    return np.outer(*lengths).astype(dtype)
 
 
 def _axis(number, size, count, kernel_size, stride, padding, dilation=1, weights=None):
@@ -598,13 +608,15 @@ def _windowed(x, kernel_size, stride, padding, dilation, ceil_mode):
             raise ValueError(f"padding: expected at most half of kernel_size {R}, got {p}")
         size = x.shape[number]
         count = output_size(size, R, s, p, d, ceil_mode)
-        pixels = s * np.arange(count)[:, None] - p + d * np.arange(R)  # (H′, R)
-        if not ((pixels >= 0) & (pixels < size)).any(1).all():
+        axes.append(_axis(number, size, count, R, s, p, d))
+        read = np.zeros(count, bool)
+        for place in axes[-1].places:
+            read[place.outputs[1]] = True
+        if not read.all():
             raise ValueError(
                 f"dilation: expected a pixel of the image in every window, got {d} for "
                 f"kernel_size {R}, padding {p} and {size} pixels"
             )
-        axes.append(_axis(number, size, count, R, s, p, d))
     return x, *axes
 
 

@@ -182,6 +182,23 @@ def test_nan_and_infinities_go_where_torch_lets_them_go(pool, seed):
     close(max_pool2d_backward(dy, x, **options), dx)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_averages_of_infinities_and_nan_are_torchs_and_warn_of_nothing(stride, rng):
+    values = [-np.inf, np.inf, np.nan, 0.0, 1.0]
+    x = rng.choice(values, (2, 3, 8, 12), p=[0.05, 0.1, 0.05, 0.4, 0.4])
+    x[0, 0, 0, :2] = np.inf, -np.inf
+    expected = F.avg_pool2d(torch.tensor(x), 2, stride)
+    np.testing.assert_array_equal(avg_pool2d(x, 2, stride), expected)
+
+
+def test_winners_may_be_of_any_whole_dtype(rng):
+    x, dy = rng.normal(size=(2, 3, 6, 4)), rng.normal(size=(2, 3, 3, 2))
+    _, winners = max_pool2d(x, 2, return_winners=True)
+    for dtype in (np.uint8, ">i4", np.int16, np.uint64):
+        dx = max_pool2d_backward(dy, x, 2, winners=winners.astype(dtype))
+        close(dx, max_pool2d_backward(dy, x, 2))
+
+
 def test_windows_of_minus_infinity_beside_padding_give_their_gradient_to_a_pixel():
     x = np.full((1, 1, 2, 2), -np.inf)
     dx = max_pool2d_backward(np.ones((1, 1, 3, 3)), x, 2, 1, 1)
@@ -496,6 +513,15 @@ def test_a_call_takes_what_it_returns_its_winners_and_a_few_maps(forward, backwa
         assert peak <= result + 3e6 + 20 * x[0, 0].nbytes
 
 
+def test_a_wide_window_takes_no_more_memory_than_a_small_one():
+    x = np.zeros((1, 1, 4, 20_000))
+    tracemalloc.start()
+    max_pool2d(x, (1, 10_000), 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6
+
+
 # --- refusals ---
 
 X = np.zeros((2, 3, 5, 7))
@@ -558,6 +584,8 @@ def test_global_pooling_refuses_what_is_no_batch_of_maps():
         (np.zeros((2, 3, 2, 3)), r"winners: expected whole numbers of .*, got float64 of"),
         (np.full((2, 3, 2, 3), 210), "winners: expected 0 to 209, got 210 to 210"),
         (np.full((2, 3, 2, 3), -1), "winners: expected 0 to 209, got -1 to -1"),
+        (np.full((2, 3, 2, 3), -1, np.int8), "winners: expected 0 to 209, got -1 to -1"),
+        (np.zeros((2, 3, 2, 3), int), "numbers in all of x, got some of another map"),
     ],
 )
 def test_winners_that_are_no_pixels_are_refused(winners, message):
