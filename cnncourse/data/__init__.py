@@ -8,6 +8,7 @@ Nothing is fetched: larger sets are in `cnncourse.data.download`, for those who 
 'CC0'
 """
 
+import warnings
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -340,7 +341,9 @@ def _load(name):
         return load_sample_image(f"{name}.jpg")
     import skimage.data
 
-    return getattr(skimage.data, name)()
+    with warnings.catch_warnings():  # tqdm misses Jupyter's widgets, which nobody here needs
+        warnings.filterwarnings("ignore", "IProgress not found")
+        return getattr(skimage.data, name)()
 
 
 def _shrink(image, width):
