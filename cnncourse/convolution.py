@@ -338,14 +338,7 @@ def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1):
     expected = (len(x), len(weight), *sizes)
     if dy.shape != expected:
         raise ValueError(f"dy: expected the shape of conv2d's result, {expected}, got {dy.shape}")
-    dweight = np.zeros(weight.shape, x.dtype)
-    if _frequencies_pay(x, weight, geometry, sizes):
-        _dweight_fft(dy, x, *geometry, groups, out=dweight)
-    else:
-        matrix = dweight.reshape(groups, len(weight) // groups, -1)  # (G, K/G, C/G·R·S), a view
-        for images, rows, columns in _columns(x, weight, *geometry, groups):
-            dmaps = _grouped(dy[images, :, rows], groups)  # (n, G, K/G, h·W′)
-            matrix += (dmaps @ columns.swapaxes(2, 3)).sum(0)
+    dweight = _dweight(dy, x, weight, *geometry, groups)
     dx = _spread(dy, weight, x.shape, *geometry, groups)
     return dx, dweight, dy.sum((0, 2, 3))
 
@@ -666,6 +659,19 @@ def _grouped(array, groups):
     """Reshape (n, K or (C, R, S), h, W′) to a matrix for every image and group, (n, G, …, h·W′)."""
     *rows, height, width = array.shape[1:]
     return array.reshape(len(array), groups, prod(rows) // groups, height * width)
+
+
+def _dweight(dy, x, weight, stride, padding, dilation, groups):
+    """Sum window · dy over all windows: (K, C/G, R, S), the weights' gradient."""
+    dweight, geometry = np.zeros(weight.shape, x.dtype), (stride, padding, dilation)
+    if _frequencies_pay(x, weight, geometry, dy.shape[2:]):
+        _dweight_fft(dy, x, *geometry, groups, out=dweight)
+        return dweight
+    matrix = dweight.reshape(groups, len(weight) // groups, -1)  # (G, K/G, C/G·R·S), a view
+    for images, rows, columns in _columns(x, weight, *geometry, groups):
+        dmaps = _grouped(dy[images, :, rows], groups)  # (n, G, K/G, h·W′)
+        matrix += (dmaps @ columns.swapaxes(2, 3)).sum(0)
+    return dweight
 
 
 def _spread(dy, weight, shape, stride, padding, dilation, groups):
