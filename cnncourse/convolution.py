@@ -22,6 +22,7 @@ CONVENTIONS = {  # how others count; each is a word for `output_size`
 }
 
 _LARGE = 15 * 15  # kernels of more weights may go through frequencies
+_SHORT = 16  # outputs: a row of fewer float32 is shorter than a cache line of 64 bytes
 _BAND = 1 << 20  # bytes of the patch matrix that are made at a time: what a core's cache holds
 
 
@@ -177,6 +178,11 @@ def pad2d(x, padding, mode="zero"):
         top, left = bottom, right = _pair(padding, "padding", 0)
     if not (top or bottom or left or right):
         return x
+    if mode == BORDERS["zero"]:  # the same as np.pad, without its detours
+        N, C, H, W = x.shape
+        padded = np.zeros((N, C, top + H + bottom, left + W + right), x.dtype)
+        padded[:, :, top : top + H, left : left + W] = x
+        return padded
     return np.pad(x, [(0, 0), (0, 0), (top, bottom), (left, right)], mode)
 
 
@@ -663,15 +669,17 @@ def _grouped(array, groups):
 
 def _dweight(dy, x, weight, stride, padding, dilation, groups):
     """Sum window · dy over all windows: (K, C/G, R, S), the weights' gradient."""
-    dweight, geometry = np.zeros(weight.shape, x.dtype), (stride, padding, dilation)
+    geometry, (K, Cg, R, S) = (stride, padding, dilation), weight.shape
     if _frequencies_pay(x, weight, geometry, dy.shape[2:]):
+        dweight = np.zeros(weight.shape, x.dtype)
         _dweight_fft(dy, x, *geometry, groups, out=dweight)
         return dweight
-    matrix = dweight.reshape(groups, len(weight) // groups, -1)  # (G, K/G, C/G·R·S), a view
+    # transposed, because a product with few columns is faster than one with few rows
+    matrix = np.zeros((groups, Cg * R * S, K // groups), x.dtype)
     for images, rows, columns in _columns(x, weight, *geometry, groups):
         dmaps = _grouped(dy[images, :, rows], groups)  # (n, G, K/G, h·W′)
-        matrix += (dmaps @ columns.swapaxes(2, 3)).sum(0)
-    return dweight
+        matrix += (columns @ dmaps.swapaxes(2, 3)).sum(0)
+    return np.ascontiguousarray(matrix.swapaxes(1, 2)).reshape(weight.shape)
 
 
 def _spread(dy, weight, shape, stride, padding, dilation, groups):
@@ -682,6 +690,8 @@ def _spread(dy, weight, shape, stride, padding, dilation, groups):
     dense = stride == (1, 1) and (dy.shape[2] + qh - ph, dy.shape[3] + qw - pw) == (H, W)
     if dense and min(qh, qw) >= 0 and (K // groups <= 2 * Cg or R * S > _LARGE):
         return conv2d(dy, _turned(weight, groups), None, 1, (qh, qw), dilation, groups)
+    if dy.shape[3] < _SHORT and min(N, R * S) > 1:
+        return _spread_last(dy, weight, shape, stride, padding, dilation, groups)
     dx = np.zeros((N, C, H + 2 * ph, W + 2 * pw), dy.dtype)
     view = _windows(dx, (R, S), stride, dilation)[..., : dy.shape[2], : dy.shape[3]]
     matrix = weight.reshape(groups, K // groups, -1).swapaxes(1, 2)  # (G, C/G·R·S, K/G)
@@ -693,6 +703,26 @@ def _spread(dy, weight, shape, stride, padding, dilation, groups):
             for r, s in np.ndindex(R, S):  # windows overlap, but not at one and the same offset
                 target[:, :, r, s] += columns[:, :, r, s]
     return np.ascontiguousarray(dx[:, :, ph : ph + H, pw : pw + W])
+
+
+def _spread_last(dy, weight, shape, stride, padding, dilation, groups):
+    """Do the same with the batch last in memory: rows are short, rows of n images are not."""
+    (N, C, H, W), (ph, pw), (K, _, R, S) = shape, padding, weight.shape
+    (height, width), dx = dy.shape[2:], np.empty(shape, dy.dtype)
+    matrix = weight.reshape(groups, K // groups, -1).swapaxes(1, 2)  # (G, C/G·R·S, K/G)
+    for images, bands in _bands(N, height, C * R * S * width * dy.itemsize):
+        sums = np.zeros((C, H + 2 * ph, W + 2 * pw, len(dy[images])), dy.dtype)
+        view = _windows(sums.transpose(3, 0, 1, 2), (R, S), stride, dilation)
+        view = view[..., :height, :width].transpose(1, 2, 3, 4, 5, 0)
+        for rows in bands:
+            target = view[..., rows, :, :]  # (C, R, S, h, W′, n), a view of sums
+            dmaps = dy[images, :, rows].transpose(1, 2, 3, 0)  # (K, h, W′, n)
+            columns = matrix @ dmaps.reshape(groups, K // groups, -1)  # (G, C/G·R·S, h·W′·n)
+            columns = columns.reshape(target.shape)
+            for r, s in np.ndindex(R, S):
+                target[:, r, s] += columns[:, r, s]
+        dx[images] = sums[:, ph : ph + H, pw : pw + W].transpose(3, 0, 1, 2)
+    return dx
 
 
 def _turned(weight, groups):

@@ -228,6 +228,21 @@ def test_the_size_of_the_bands_changes_nothing(layer, seed, band):
 
 
 @many(100)
+@given(layers(), seeds, st.sampled_from([0, 1000]), st.sampled_from([1000, 1 << 20]))
+def test_gradients_are_torchs_whether_rows_count_as_short_or_not(layer, seed, short, band):
+    shape, weight, options = layer
+    x, w = normal(seed, shape, weight)
+    (dy,) = normal(seed + 1, conv2d(x, w, **options).shape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convolution, "_SHORT", short)
+        patch.setattr(convolution, "_BAND", band)
+        for ours, theirs in zip(
+            conv2d_backward(dy, x, w, **options), torch_gradients(dy, x, w, **options), strict=True
+        ):
+            close(ours, theirs)
+
+
+@many(100)
 @given(layers(), seeds)
 def test_frequencies_give_what_torch_gives_for_any_layer(layer, seed):
     shape, weight, options = layer
