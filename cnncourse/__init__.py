@@ -10,7 +10,7 @@ array([[3., 5.]])
 
 from importlib import import_module
 
-CHAPTERS = {
+MODULES = {
     "visual_cortex": (
         "responses",
         "bar",
@@ -87,13 +87,77 @@ CHAPTERS = {
         "blur_pool2d",
         "blur_pool2d_backward",
     ),
+    "architecture.layers": (
+        "Layer",
+        "Sequential",
+        "Conv2d",
+        "Linear",
+        "BatchNorm2d",
+        "ReLU",
+        "Sigmoid",
+        "MaxPool2d",
+        "AvgPool2d",
+        "GlobalAvgPool2d",
+        "Flatten",
+        "Dropout",
+        "Residual",
+        "softmax",
+        "softmax_cross_entropy",
+    ),
+    "architecture.blocks": (
+        "Branches",
+        "Skip",
+        "Gate",
+        "conv_bn",
+        "alexnet_block",
+        "vgg_block",
+        "inception_block",
+        "residual_block",
+        "bottleneck_block",
+        "resnext_block",
+        "dense_block",
+        "transition_block",
+        "separable_conv",
+        "xception_block",
+        "inception_resnet_block",
+        "mbconv_block",
+    ),
+    "architecture.networks": (
+        "lenet5",
+        "small_net",
+        "compact_net",
+        "plain_net",
+        "residual_net",
+        "alexnet",
+        "vgg16",
+        "googlenet",
+        "resnet18",
+        "resnet50",
+        "resnext50_32x4d",
+        "densenet121",
+        "xception",
+        "inception_resnet_v2",
+        "efficientnet_b0",
+        "NETWORKS",
+    ),
+    "architecture.counting": (
+        "PUBLISHED",
+        "count",
+        "totals",
+        "walk_through",
+    ),
 }
-"""The public names of every chapter's module, in reading order."""
+"""The public names of every module, in reading order; a chapter of several is a folder of them."""
+
+CHAPTERS = {}
+for _module, _names in MODULES.items():
+    CHAPTERS[_module.split(".")[0]] = CHAPTERS.get(_module.split(".")[0], ()) + _names
+"""The public names of every chapter."""
 
 HELPERS = ("check", "data", "show", "live")
 """The modules that belong to no chapter."""
 
-_HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}
+_HOME = {name: module for module, names in MODULES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [*HELPERS, *CHAPTERS, *_HOME]

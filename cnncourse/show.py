@@ -388,6 +388,82 @@ def table(rows, *, alt, caption=None):
     return Figure(f'<div class="cnn-table" tabindex="0"><table>{text}</table></div>', alt, caption)
 
 
+def network(steps, *, alt, caption=None):
+    """Draw a network as the boxes of numbers between its layers.
+
+    Height, depth and width of a box grow as the roots of rows, columns and channels; a list of
+    numbers is a rod, as many channels of one pixel.
+
+    Parameters
+    ----------
+    steps : sequence of (str, tuple of int)
+        What makes the numbers, and their shape: (C, H, W), or (K,).
+        `architecture.counting.walk_through` returns such steps.
+    alt : str
+        What the figure shows.
+    caption : str, optional
+        What to notice.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        For no step, or one of another shape.
+
+    Examples
+    --------
+    >>> steps = [("input", (1, 8, 8)), ("convolution", (4, 6, 6)), ("dense", (5,))]
+    >>> network(steps, alt="An image, four smaller maps, five numbers.")
+    [figure: An image, four smaller maps, five numbers.]
+    """
+    shapes = np.array([_box_shape(title, shape) for title, shape in steps])  # (steps, 3)
+    if not len(shapes):
+        raise ValueError("steps: expected at least one, got none")
+    longest = shapes[:, 1:].max() ** 0.5
+    pixels = np.sqrt(shapes) * (3, 76 / longest, 32 / longest)
+    pixels[:, 0] *= min(1, 90 / pixels[:, 0].max())
+    room = (pixels[:, 1] + 0.7 * pixels[:, 2]).max()
+    parts = []
+    for (title, shape), size in zip(steps, pixels, strict=True):
+        words = f"{title}, {'×'.join(map(str, shape))}"
+        parts.append(
+            f'<figure class="cnn-grid" style="width:6.6rem">{_box(*size, room, words)}<figcaption>'
+            f"{html.escape(title)}<br><b>{'×'.join(map(str, shape))}</b></figcaption></figure>"
+        )
+    return Figure(f'<div class="cnn-row">{"".join(parts)}</div>', alt, caption)
+
+
+def wiring(block, *, alt, caption=None):
+    """Draw the paths through a block of torch layers, from top to bottom.
+
+    Layers with a window are boxes, others are words. Where paths part, each has its column; where
+    they meet, a sign says how.
+
+    Parameters
+    ----------
+    block : torch.nn.Module
+        Made of layers in a row and of `architecture.blocks`' Branches, Skip and Gate.
+    alt : str
+        What the figure shows.
+    caption : str, optional
+        What to notice.
+
+    Returns
+    -------
+    Figure
+
+    Examples
+    --------
+    >>> from cnncourse.architecture.blocks import residual_block
+    >>> wiring(residual_block(16, 16), alt="Two convolutions, and a line past them.")
+    [figure: Two convolutions, and a line past them.]
+    """
+    return Figure(f'<div class="cnn-wiring">{_paths_html(block)}</div>', alt, caption)
+
+
 def canvas(height=3.2, polar=False):
     """Return an empty matplotlib figure and axes in the book's look, for a drawing of one's own.
 
@@ -489,6 +565,76 @@ _RC = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
+
+
+def _box_shape(title, shape):
+    """Return channels, rows and columns, or refuse the shape."""
+    lengths = shape if isinstance(shape, (tuple, list)) else ()
+    whole = all(isinstance(n, (int, np.integer)) and n > 0 for n in lengths)
+    if len(lengths) not in (1, 3) or not whole:
+        raise ValueError(f"steps: expected (C, H, W) or (K,) for {title!r}, got {shape!r}")
+    return lengths if len(lengths) == 3 else (*lengths, 1, 1)
+
+
+def _box(width, height, depth, room, alt):
+    """Return the SVG of a box seen from above right, standing on the floor of the room."""
+    d, left, top = 0.7 * depth, 1, room - height - 0.7 * depth
+    w, h, colour = width + 1.5, height + 1.5, COLOURS[0]
+    faces = {  # from its upper left corner, in steps to the right and down
+        0.55: (left, top + d, [(w, 0), (0, h), (-w, 0)]),
+        0.3: (left, top + d, [(d, -d), (w, 0), (-d, d)]),
+        0.8: (left + w, top + d, [(d, -d), (0, h), (-d, d)]),
+    }
+    drawn = "".join(
+        f'<path d="M{x:.1f} {y:.1f}{"".join(f"l{a:.1f} {b:.1f}" for a, b in path)}z" '
+        f'fill="{colour}" fill-opacity="{opacity}" stroke="currentColor" stroke-width=".6"/>'
+        for opacity, (x, y, path) in faces.items()
+    )
+    wide, high = w + d + 2, room + 4
+    return (
+        f'<svg role="img" aria-label="{_quoted(alt)}" viewBox="0 0 {wide:.0f} {high:.0f}" '
+        f'width="{wide:.0f}" height="{high:.0f}">{drawn}</svg>'
+    )
+
+
+_MEETINGS = {"Skip": "+", "Gate": "×", "Branches": "side by side"}
+_WORDS = {
+    "Conv2d": "",
+    "MaxPool2d": "max",
+    "AvgPool2d": "mean",
+    "BatchNorm2d": "batch norm",
+    "AdaptiveAvgPool2d": "global mean",
+}
+
+
+def _paths_html(block):
+    """Write a block as HTML: layers below each other, paths side by side."""
+    kind, parts = type(block).__name__, dict(block.named_children())
+    if kind == "Identity":
+        return ""
+    if kind not in _MEETINGS:
+        return "".join(map(_paths_html, parts.values())) if parts else _layer_html(block)
+    columns = [_paths_html(part) for name, part in parts.items() if name != "shortcut"]
+    if kind != "Branches":  # the input itself, or what stands in its way, at the left
+        columns.insert(0, _paths_html(parts["shortcut"]) if "shortcut" in parts else "")
+    row = "".join(f'<div class="cnn-path">{column}</div>' for column in columns)
+    return f'<i></i><div class="cnn-paths">{row}</div><b>{_MEETINGS[kind]}</b>'
+
+
+def _layer_html(layer):
+    """Write a layer as HTML: a box if it has a window, else a word."""
+    kind = type(layer).__name__
+    words, size = _WORDS.get(kind, kind), getattr(layer, "kernel_size", None)
+    if size is None:
+        return f"<small>{html.escape(words)}</small> "
+    window = "{}×{}".format(*(size if isinstance(size, tuple) else (size, size)))
+    words = f"{words} {window}".lstrip()
+    groups = getattr(layer, "groups", 1)
+    if groups > 1:
+        words += ", one kernel a channel" if groups == layer.in_channels else f", {groups} groups"
+    words += f", {layer.out_channels}" if kind == "Conv2d" else ""
+    words += ", stride 2" if layer.stride in (2, (2, 2)) else ""
+    return f'<i></i><span class="cnn-{"conv" if kind == "Conv2d" else "pool"}">{words}</span>'
 
 
 def _table_row(cells, tag, right):

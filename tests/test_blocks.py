@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,6 @@ from cnncourse.architecture.blocks import (
 )
 from cnncourse.convolution import layer_cost
 
-torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
 
 rectangles = st.tuples(st.integers(1, 2), st.integers(5, 12), st.integers(5, 12))

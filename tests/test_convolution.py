@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 from conftest import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,6 @@ from cnncourse.convolution import (
     same_padding,
 )
 
-torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
 TORCH_PAD = {"zero": "constant", "reflect": "reflect", "replicate": "replicate"}

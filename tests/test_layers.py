@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from conftest import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,6 @@ from cnncourse.architecture.layers import (
     softmax_cross_entropy,
 )
 
-torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
 
 seeds = st.integers(0, 2**32 - 1)

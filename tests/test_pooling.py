@@ -5,6 +5,7 @@ from math import comb
 
 import numpy as np
 import pytest
+import torch
 from conftest import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,6 @@ from cnncourse.pooling import (
     min_pool2d_backward,
 )
 
-torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
 seeds = st.integers(0, 2**32 - 1)

@@ -9,8 +9,10 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
 from cnncourse import show
+from cnncourse.architecture.blocks import Branches, Gate, Skip
 
 ALT = "A test picture of numbers."
 ONE_OF_EACH = {
@@ -22,6 +24,8 @@ ONE_OF_EACH = {
     "frames": lambda alt: show.frames({"a": np.eye(3)}, alt=alt),
     "wipe": lambda alt: show.wipe({"a": np.eye(3), "b": np.eye(3)}, alt=alt),
     "beside": lambda alt: show.beside(show.images(np.eye(3), alt=ALT), alt=alt),
+    "network": lambda alt: show.network([("input", (1, 8, 8))], alt=alt),
+    "wiring": lambda alt: show.wiring(nn.ReLU(), alt=alt),
     "drawing": lambda alt: show.drawing(show.canvas()[0], alt=alt),
 }
 
@@ -390,6 +394,58 @@ def test_table_refuses_rows_that_do_not_fit_its_head(rows):
         show.table(rows, alt="A table of nothing.")
 
 
+def boxes(steps):
+    """Return the (width, height) of the front of each box that a network is drawn as."""
+    body = show.network(steps, alt=ALT).body
+    fronts = re.findall(r'l([\d.]+) 0\.0l0\.0 ([\d.]+)l-\1 0\.0z" fill="#0072B2" fill-op', body)
+    return [(float(width), float(height)) for width, height in fronts]
+
+
+def test_network_draws_a_box_a_step_with_its_title_and_shape():
+    body = show.network([("a < b", (3, 8, 6)), ("dense", (10,))], alt=ALT).body
+    assert body.count("<svg") == 2
+    assert "<figcaption>a &lt; b<br><b>3×8×6</b></figcaption>" in body
+    assert 'aria-label="dense, 10"' in body
+
+
+def test_network_boxes_grow_as_roots_of_rows_and_of_channels():
+    small, tall, wide = boxes([("a", (4, 4, 4)), ("b", (4, 16, 4)), ("c", (16, 4, 4))])
+    frame = 1.5
+    assert tall[1] - frame == pytest.approx(2 * (small[1] - frame), abs=0.2)
+    assert wide[0] - frame == pytest.approx(2 * (small[0] - frame), abs=0.2)
+    assert tall[0] == small[0]
+    assert wide[1] == small[1]
+
+
+def test_network_draws_a_list_of_numbers_as_channels_of_one_pixel():
+    first, second = boxes([("flatten", (64,)), ("means", (64, 1, 1))])
+    assert first == second
+
+
+def test_network_boxes_of_many_channels_still_fit_a_phone():
+    assert max(width for width, _ in boxes([("a", (3, 224, 224)), ("b", (25088,))])) < 100
+
+
+def test_network_boxes_lie_inside_their_pictures():
+    body = show.network([("a", (64, 56, 9)), ("b", (3, 7, 224)), ("c", (5,))], alt=ALT).body
+    for wide, high, drawn in re.findall(r'viewBox="0 0 (\d+) (\d+)".*?>(.*?)</svg>', body):
+        for path in re.findall(r'd="M(.*?)z"', drawn):
+            corners = np.cumsum(np.float64([p.split() for p in path.split("l")]), axis=0)
+            assert corners.min() >= 0
+            assert (corners <= (int(wide), int(high))).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (0,), (3, 8.0, 8), 7, (), (1, 3, 8, 8)])
+def test_network_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match=r"steps: expected \(C, H, W\) or \(K,\) for 'x', got"):
+        show.network([("x", shape)], alt=ALT)
+
+
+def test_network_refuses_no_step():
+    with pytest.raises(ValueError, match="steps: expected at least one, got none"):
+        show.network([], alt=ALT)
+
+
 def test_source_keeps_the_body_and_only_the_first_line_of_the_docstring():
     shown = show.source(show.bars)
     assert repr(shown).count('"""') == 2
@@ -442,3 +498,40 @@ def test_text_that_a_drawing_leaves_black_takes_the_pages_colour():
     page = show.drawing(figure, alt=ALT)._repr_html_()
     assert ".cnn-plot svg text{fill:currentColor}" in page  # SVG writes no fill for black
     assert '<div class="cnn-plot">' in page
+
+
+def test_wiring_parts_and_joins_paths_in_their_order():
+    block = Skip(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU()))
+    body = show.wiring(nn.Sequential(block, nn.BatchNorm2d(4)), alt=ALT).body
+    bypass, function = body.split('<div class="cnn-path">')[1:]
+    assert bypass == "</div>"  # the input itself: nothing but a line
+    assert re.sub("<[^>]*>", "", function) == "3×3, 4ReLU +batch norm "
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (nn.Conv2d(4, 6, (1, 7), stride=2), "1×7, 6, stride 2"),
+        (nn.Conv2d(4, 8, 3, groups=2), "3×3, 2 groups, 8"),
+        (nn.Conv2d(4, 4, 3, groups=4), "3×3, one kernel a channel, 4"),
+        (nn.MaxPool2d(3, 2), "max 3×3, stride 2"),
+        (nn.AdaptiveAvgPool2d(1), "global mean "),
+        (nn.Identity(), ""),
+    ],
+)
+def test_wiring_says_what_a_layer_is(layer, words):
+    assert re.sub("<[^>]*>", "", show.wiring(layer, alt=ALT).body) == words
+
+
+@pytest.mark.parametrize(
+    ("block", "sign", "paths"),
+    [
+        (Branches(nn.ReLU(), nn.ReLU(), nn.ReLU()), "side by side", 3),
+        (Gate(nn.Sigmoid()), "×", 2),
+        (Skip(nn.ReLU(), nn.Conv2d(1, 1, 1)), "+", 2),
+    ],
+)
+def test_wiring_says_how_paths_meet(block, sign, paths):
+    body = show.wiring(block, alt=ALT).body
+    assert body.count('cnn-path"') == paths
+    assert f"<b>{sign}</b>" in body

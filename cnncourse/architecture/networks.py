@@ -120,6 +120,53 @@ def small_net(in_channels=1, classes=10, widths=(32, 64, 128), pool=False):
     return nn.Sequential(*layers, *_head(widths[-1], classes))
 
 
+def compact_net(in_channels=1, classes=10, widths=(16, 32), size=28):
+    """Build a network that learns small images in seconds: it pools before it normalises.
+
+    Maxima of raw sums leave batch norm and ReLU a quarter of the work. A dense layer at the end
+    sees where things are, for which `small_net`, with its means, needs one more stage.
+
+    Parameters
+    ----------
+    in_channels, classes : int
+        Channels of the images, and outputs.
+    widths : sequence of int
+        Maps of each 3×3 layer. Every stage halves height and width, rounding down.
+    size : int
+        Rows and columns of the images, in pixels.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        (N, in_channels, size, size) to (N, classes), scores before a softmax.
+
+    Raises
+    ------
+    ValueError
+        If there are no widths, or too many for the size.
+
+    References
+    ----------
+    LeCun, Y., Bottou, L., Bengio, Y., Haffner, P., Gradient-Based Learning Applied to Document
+    Recognition, Proceedings of the IEEE 86, 1998 (the plan; the rest is of today).
+
+    Examples
+    --------
+    9·1·16 + 9·16·32 weights, 2·(16 + 32) of the normalisations, 49·32·10 + 10 of the classes:
+
+    >>> sum(p.numel() for p in compact_net().parameters())
+    20538
+    """
+    side = _whole(size, "size") >> len(widths)
+    if len(widths) == 0 or side == 0:
+        raise ValueError(f"widths: expected 1 to {size.bit_length() - 1} of them, got {widths}")
+    layers = []
+    for channels, maps in pairwise([in_channels, *widths]):
+        convolution = nn.Conv2d(channels, maps, 3, padding=1, bias=False)
+        layers += [convolution, nn.MaxPool2d(2), nn.BatchNorm2d(maps), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(side * side * widths[-1], classes))
+
+
 def plain_net(depth, in_channels=3, classes=10):
     """Build the CIFAR network without shortcuts, which gets worse when it gets deep.
 
