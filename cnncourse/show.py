@@ -617,7 +617,7 @@ def _paths_html(block):
     columns = [_paths_html(part) for name, part in parts.items() if name != "shortcut"]
     if kind != "Branches":  # the input itself, or what stands in its way, at the left
         columns.insert(0, _paths_html(parts["shortcut"]) if "shortcut" in parts else "")
-    row = "".join(f'<div class="cnn-path">{column}</div>' for column in columns)
+    row = "".join(f'<div class="cnn-path"><div>{column}</div></div>' for column in columns)
     return f'<i></i><div class="cnn-paths">{row}</div><b>{_MEETINGS[kind]}</b>'
 
 

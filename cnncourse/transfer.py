@@ -457,7 +457,8 @@ def occlusion_map(model, image, number, side=48, step=16):
     places = [(top, left) for top in tops for left in lefts]
     for one, (top, left) in zip(covered, places, strict=True):
         one[:, top : top + side, left : left + side] = 0  # as grey as the middle of the range
-    shares = extract(model, torch.cat([image, covered])).softmax(1)[:, number]
+    pictures = torch.cat([image, covered])
+    shares = extract(model, pictures, batch_size=4).softmax(1)[:, number]  # fits the cache
     return (shares[0] - shares[1:]).reshape(len(tops), len(lefts)).numpy()
 
 

@@ -137,3 +137,87 @@ def test_the_committed_table_has_every_row_of_the_script(script):
     assert all(map(is_sound, latest["rows"]))
     assert latest["medians"] == script.medians(latest["rows"])
     assert latest["method"]["rounds"] >= 7
+
+
+# --- training ---
+
+
+@pytest.fixture(scope="module")
+def trainings():
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            patch.setenv(name, "1")
+        patch.syspath_prepend(SCRIPT.parent)
+        yield importlib.import_module("training")
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """Run the contest with 500 images, as a reader would."""
+    output = tmp_path_factory.mktemp("benchmark") / "short.json"
+    command = [sys.executable, SCRIPT.with_name("training.py"), "--quick", "--output", output]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout, json.loads(output.read_text("utf-8"))
+
+
+def test_a_short_contest_has_every_part_and_leaves_the_committed_one_alone(short):
+    printed, result = short
+    assert list(result) == ["date", "machine", "method", "step", "inference", "contest"]
+    assert [row["name"] for row in result["contest"]] == ["examples", "fit", "numpy"]
+    assert "examples 0: " in printed
+    assert not any(row["reached"] for row in result["contest"] if row["name"] == "fit")  # 8 steps
+
+
+def test_what_does_not_reach_the_goal_is_over_budget_however_fast(trainings):
+    def way(accuracy, seconds):
+        def run(clothes, test, seed, watch):
+            watch.cpu += seconds
+            return [accuracy]
+
+        return run
+
+    ways = {"examples": way(0.9, 10), "fit": way(0.9, 1), "numpy": way(0.8, 1)}
+    rows = trainings.contest(None, None, (0, 1), ways)
+    assert [row["reached"] for row in rows] == [True, True, False]
+    assert [row["ratio"] for row in rows] == [1, 0.1, 0.1]
+    assert [row["within"] for row in rows] == [True, True, False]
+    slow = trainings.contest(None, None, (0,), ways | {"fit": way(0.9, 2)})
+    assert not slow[1]["within"]
+
+
+def test_both_lenets_learn_the_same(trainings):
+    calls = trainings.lenets(batch_size=8)
+    losses = {name: [call() for _ in range(4)] for name, call in calls.items()}
+    np.testing.assert_allclose(losses["ours"], losses["torch"], rtol=1e-4)
+    assert losses["ours"][-1] < losses["ours"][0]
+
+
+def test_a_step_that_learns_something_else_is_refused_before_it_is_timed(trainings, monkeypatch):
+    right = trainings.layers.softmax_cross_entropy
+
+    def wrong(logits, labels):
+        loss, dlogits = right(logits, labels)
+        return loss, 1.5 * dlogits
+
+    monkeypatch.setattr(trainings.layers, "softmax_cross_entropy", wrong)
+    monkeypatch.setattr(trainings.convolution, "measure", lambda *_: pytest.fail("it was timed"))
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        trainings.steps(1, 0)
+
+
+def test_the_examples_images_are_standardised_one_by_one(trainings):
+    clothes = trainings.data.fashion("train", 20)
+    image, label = trainings.Clothes(clothes)[7]
+    expected = (clothes.images[7] - trainings.MEAN) / trainings.DEVIATION
+    np.testing.assert_allclose(image, expected, atol=1e-6)
+    assert label == clothes.labels[7]
+
+
+def test_the_committed_contest_was_won_within_its_budgets(trainings):
+    result = json.loads(trainings.LATEST.read_text("utf-8"))
+    assert {row["name"]: len(row["runs"]) for row in result["contest"]} == dict.fromkeys(
+        trainings.WAYS, len(trainings.SEEDS)
+    )
+    assert all(row["reached"] and row["within"] for row in result["contest"])
+    assert [row["batch_size"] for row in result["step"]] == [32, 64, 128, 256]
+    assert result["method"]["goal"] == trainings.GOAL

@@ -57,18 +57,18 @@ def save_checkpoint(path, state):
     ...     print(load_checkpoint(path), load_checkpoint(f"{path}.previous"))
     {'step': 2} {'step': 1}
     """
-    newest, previous, partial = _places(path)
+    newest, previous, unfinished = _places(path)
     newest.parent.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()
     torch.save(state, content)
-    with partial.open("wb") as file:
+    with unfinished.open("wb") as file:
         file.write(_MARK + hashlib.sha256(content.getbuffer()).digest())
         file.write(content.getbuffer())
         file.flush()
         os.fsync(file.fileno())
     if _whole_content(newest) is not None:
         os.replace(newest, previous)
-    os.replace(partial, newest)
+    os.replace(unfinished, newest)
     _sync_folder(newest.parent)
 
 
