@@ -223,7 +223,7 @@ def vgg_block(in_channels, out_channels, depth):
 
 
 def inception_block(in_channels, one, three, five, pool, kernel_size=5):
-    """Look at several sizes at once: four branches, the dear ones behind a narrow 1×1 layer.
+    """Look at several sizes at once: four branches, the costly ones behind a narrow 1×1 layer.
 
     Batch normalisation follows every convolution, as in the second version and in torchvision;
     the paper had none.
