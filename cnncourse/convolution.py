@@ -619,12 +619,12 @@ def layer_cost(input_shape, layers, batch_size=1, dtype="float32"):
 
 def _windows(x, kernel_size, stride, dilation):
     """Return `patches` of an array, writable if it is; the geometry has been checked."""
-    (sh, sw), (dh, dw) = stride, dilation
-    reach = [d * (k - 1) + 1 for k, d in zip(kernel_size, dilation, strict=True)]
-    view = np.lib.stride_tricks.sliding_window_view(
-        x, reach, axis=(2, 3), writeable=x.flags.writeable
-    )
-    return view[:, :, ::sh, ::sw, ::dh, ::dw].transpose(0, 1, 4, 5, 2, 3)
+    (sh, sw), (dh, dw), (R, S) = stride, dilation, kernel_size
+    n, c, row, column = x.strides  # bytes to the next image, channel, row, column
+    height, width = x.shape[2] - dh * (R - 1), x.shape[3] - dw * (S - 1)  # where windows begin
+    shape = (*x.shape[:2], R, S, -(-height // sh), -(-width // sw))
+    strides = (n, c, dh * row, dw * column, sh * row, sw * column)
+    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=x.flags.writeable)
 
 
 def _columns(x, weight, stride, padding, dilation, groups):
