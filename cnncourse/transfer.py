@@ -305,6 +305,8 @@ class Frozen(nn.Module):
     Parameters
     ----------
     module : torch.nn.Module
+        This very one is frozen, and with it whatever else holds its parts: ``model[:10]`` shares
+        them with ``model``. Give a copy (`copy.deepcopy`) where that one is to go on learning.
 
     Examples
     --------

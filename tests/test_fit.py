@@ -263,6 +263,8 @@ def test_histories_are_told_in_a_line():
     epoch = {"epoch": 1, "loss": 0.5, "validation_loss": None, "validation_accuracy": None}
     assert repr(History([0.5], [epoch])) == "<1 epoch, 1 step: loss 0.5000>"
     assert repr(History([0.5], [epoch], None, True)).endswith(", stopped early>")
+    told = [epoch | {"validation_accuracy": share} for share in (0.25, 0.75, 0.5)]
+    assert "validation accuracy 0.7500 in the best epoch, 2" in repr(History([0.5], told, 2))
 
 
 # --- early stopping ---

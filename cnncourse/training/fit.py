@@ -49,7 +49,7 @@ class History:
     --------
     >>> epoch = dict(epoch=1, loss=0.6, validation_loss=0.5, validation_accuracy=0.8, lr=0.01)
     >>> History(losses=[0.7, 0.5], epochs=[epoch], best_epoch=1, stopped_early=False)
-    <1 epoch, 2 steps: loss 0.6000, validation accuracy 0.8000, best epoch 1>
+    <1 epoch, 2 steps: loss 0.6000, validation accuracy 0.8000 in the best epoch, 1>
     """
 
     losses: list = field(default_factory=list)
@@ -63,8 +63,8 @@ class History:
         if self.epochs:
             text += f": loss {self.epochs[-1]['loss']:.4f}"
         if self.best_epoch:
-            accuracy = self.epochs[-1]["validation_accuracy"]
-            text += f", validation accuracy {accuracy:.4f}, best epoch {self.best_epoch}"
+            accuracy = self.epochs[self.best_epoch - 1]["validation_accuracy"]
+            text += f", validation accuracy {accuracy:.4f} in the best epoch, {self.best_epoch}"
         return f"<{text}{', stopped early' * self.stopped_early}>"
 
 
