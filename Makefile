@@ -33,8 +33,9 @@ serve: _build/.built ## show the built book at http://localhost:8000
 lab: .venv/.lab ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab $(LAB_ARGS) book
 
-bench: .venv/.ready ## compare with torch and SciPy, one thread, and write benchmarks/latest.json
+bench: .venv/.ready ## compare with torch and SciPy, one thread, and write what the book's page shows
 	$(BIN)/python benchmarks/convolution.py
+	$(BIN)/python benchmarks/training.py
 
 lint: .venv/.ready ## style of code and notebooks
 	$(BIN)/ruff check .
@@ -58,7 +59,7 @@ clean: ## remove the built book and the virtual environment
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[notebooks]'
 	@touch $@
 
-_build/.built: .venv/.ready _config.yml _toc.yml benchmarks/latest.json $(PAGES)
+_build/.built: .venv/.ready _config.yml _toc.yml $(wildcard benchmarks/*.json) $(PAGES)
 	@mkdir -p $(@D) && touch $@.start # what is edited while it builds is newer than this
 	@$(BIN)/python book/build.py
 	@mv $@.start $@
