@@ -231,7 +231,7 @@ def inception_block(in_channels, one, three, five, pool, kernel_size=5):
     Parameters
     ----------
     in_channels : int
-        C.
+        C, the channels of the input.
     one, pool : int
         Maps of the 1×1 branch, and of the branch of 3×3 maxima.
     three, five : (int, int)
@@ -399,7 +399,7 @@ def dense_block(in_channels, layers, growth=32):
     Parameters
     ----------
     in_channels : int
-        C.
+        C, the channels of the input.
     layers : int
         Each a 1×1 layer of 4·growth maps and a 3×3 layer.
     growth : int
@@ -497,7 +497,7 @@ def xception_block(in_channels, out_channels, stride=1, relu_first=True):
     Parameters
     ----------
     in_channels : int
-        C.
+        C, the channels of the input.
     out_channels : sequence of int
         Maps after each separable convolution; the last is K.
     stride : int
@@ -536,7 +536,7 @@ def inception_resnet_block(in_channels, branches, scale, activation=nn.ReLU):
     Parameters
     ----------
     in_channels : int
-        C.
+        C, the channels of the input.
     branches : sequence of sequence of (int, int or (int, int))
         For each branch its convolutions as (maps, kernel size); all are laid side by side, and a
         1×1 convolution with a bias brings them back to C maps.

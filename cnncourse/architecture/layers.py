@@ -380,7 +380,7 @@ class BatchNorm2d(Layer):
     Parameters
     ----------
     num_features : int
-        C.
+        C, the channels of the input.
     eps : float
         Keeps the root away from 0.
     momentum : float

@@ -14,7 +14,7 @@ def one_hot(labels, classes, smoothing=0.0):
     labels : array_like of int
         (N,), in 0 … classes − 1.
     classes : int
-        K.
+        K, the number of classes.
     smoothing : float
         In [0, 1]: the share that is taken from the right class and dealt out evenly to all K.
 

@@ -14,7 +14,7 @@ def confusion_matrix(labels, predictions, classes):
     labels, predictions : array_like of int
         (N,), the true classes and the predicted ones, in 0 … classes − 1.
     classes : int
-        K.
+        K, the number of classes.
 
     Returns
     -------
