@@ -1,16 +1,31 @@
-"""Write the exercises of every chapter into its notebook, from the catalogue in the package.
+"""Write what all notebooks share: the first cell, and the exercises from the package's catalogue.
 
 `make format` runs it; a test compares. A cell of your own after an exercise stays, if its id is
-that of the exercise with "-more" behind it.
+that of the exercise with "-more" behind it. With arguments, only those chapters: ``edges pooling``.
 """
 
 import json
+import sys
+import tomllib
 from pathlib import Path
 
 from cnncourse.exercises import catalogue
 from cnncourse.exercises.cells import starter_text, statement_text
 
 BOOK = Path(__file__).resolve().parent
+PROJECT = tomllib.loads((BOOK.parent / "pyproject.toml").read_text("utf-8"))[
+    "project"
+]
+SETUP = f"""try:  # Colab has no cnncourse yet; elsewhere this cell only imports
+    import cnncourse
+except ImportError:
+    %pip install -q "cnncourse @ git+{PROJECT["urls"]["Repository"]}"
+
+import numpy as np
+
+from cnncourse import data, show
+from cnncourse.check import matches
+from cnncourse.exercises import check, hint, solution"""
 HEAD = """## Exercises
 
 Write your answer where it says so, and run the cell.
@@ -38,9 +53,12 @@ def section(chapter, number, kept=()):
     return cells
 
 
-def with_exercises(notebook, chapter, number):
-    """Return a notebook's cells, its section of exercises made anew."""
-    cells = notebook["cells"]
+def written(notebook, chapter, number):
+    """Return a notebook's cells, with the first cell and the exercises as they should be."""
+    cells = [dict(cell) for cell in notebook["cells"]]
+    next(cell for cell in cells if cell["id"] == "setup")["source"] = _lines(
+        SETUP
+    )
     titles = ["".join(cell["source"]).split("\n")[0] for cell in cells]
     first, end = (
         titles.index("## Exercises"),
@@ -75,12 +93,13 @@ def _lines(text):
     return text.splitlines(keepends=True)
 
 
-def main():
-    """Write all notebooks whose exercises have changed."""
+def main(chapters):
+    """Write the notebooks of these chapters, or all, where something has changed."""
     for path in sorted(BOOK.glob("[0-9][0-9]_*.ipynb")):
+        number, _, chapter = path.stem.partition("_")
         notebook = json.loads(path.read_text("utf-8"))
-        cells = with_exercises(notebook, path.stem[3:], int(path.stem[:2]))
-        if cells != notebook["cells"] and catalogue(path.stem[3:]):
+        cells = written(notebook, chapter, int(number))
+        if cells != notebook["cells"] and chapter in (chapters or [chapter]):
             notebook["cells"] = cells
             path.write_text(
                 json.dumps(notebook, indent=1, ensure_ascii=False) + "\n",
@@ -90,4 +109,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

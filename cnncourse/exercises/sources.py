@@ -48,7 +48,7 @@ def standalone(function):
     --------
     >>> imports, definitions = standalone(starter)
     >>> imports, len(definitions)
-    (['import ast', 'import inspect', 'import sys', 'from functools import lru_cache'], 5)
+    (['import ast', 'import inspect', 'import sys'], 5)
     """
     top = _top_level(function.__module__)
     wanted, todo = set(), [function.__name__]
