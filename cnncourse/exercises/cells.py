@@ -93,18 +93,15 @@ def answer_text(exercise, student=None):
     return "\n\n".join([*lines, f"```python\n{code}\n```"])
 
 
-def solution_cell_text(exercise, student=None):
+def solution_cell_text(exercise, student=None, imports=True):
     """Return the code that a solved notebook has in place of the starter."""
-    if exercise.kind == "function":
-        imports, definitions = sources.standalone(exercise.right)
-        kept = [line for line in imports if line != "import numpy as np"]
-        code = [*definitions[:-1], sources.definition(exercise.right)]
-        return "\n\n\n".join(part for part in ["\n".join(kept), *code] if part)
-    if exercise.kind == "number":
-        return f"{exercise.answer_name} = {exercise.expected(student)[0].value!r}"
-    if exercise.kind == "choice":
-        return f'{exercise.answer_name} = "{exercise.right_letter(student)}"'
-    return f"{exercise.answer_name} = ..."
+    if exercise.kind == "project":
+        return f"{exercise.answer_name} = ..."
+    if exercise.kind != "function":
+        return f"{exercise.answer_name} = {exercise.right_answer(student)!r}"
+    _, definitions = sources.standalone(exercise.right)
+    lines = needed_imports(exercise) if imports else []
+    return "\n\n\n".join(part for part in ["\n".join(lines), *definitions] if part)
 
 
 def needed_imports(exercise):

@@ -163,18 +163,27 @@ class FunctionExercise(Exercise):
         """The names of the function's arguments."""
         return tuple(inspect.signature(self.right).parameters)
 
+    def right_answer(self, student=None):
+        """Return what a solved notebook hands in."""
+        return self.right
+
+    def wrong_answers(self, student=None):
+        """Return the known mistakes as answers, by name."""
+        return dict(self.mistakes)
+
     def arguments(self, student=None):
         """Return the cases of a student, as a list of tuples of arguments."""
         return self._once("arguments", student, lambda: list(self.draw(self.generator(student))))
 
-    def run(self, function, student=None):
+    def run(self, function, student=None, trusted=False):
         """Call a function on every case; return the outcomes.
 
-        Who runs out of time once has a tenth of it for each later case, and twice, none.
+        Who runs out of time once has a tenth of it for each later case, and twice, none. A trusted
+        function has all the time it wants.
         """
         outcomes, late = [], 0
         for arguments in self.arguments(student):
-            seconds = self.seconds / 10**late
+            seconds = None if trusted else self.seconds / 10**late
             words = seconds, self.observer, self.parameters
             outcomes.append(Outcome(late=True) if late > 1 else call(function, arguments, *words))
             late += outcomes[-1].late
@@ -182,14 +191,14 @@ class FunctionExercise(Exercise):
 
     def expected(self, student=None):
         """Return the outcomes of the right function."""
-        return self._once("expected", student, lambda: self.run(self.right, student))
+        return self._once("expected", student, lambda: self.run(self.right, student, trusted=True))
 
     def mistaken(self, student=None):
         """Return the outcomes of every known mistake, by its name."""
         return self._once(
             "mistaken",
             student,
-            lambda: {name: self.run(wrong, student) for name, wrong in self.mistakes.items()},
+            lambda: {n: self.run(wrong, student, True) for n, wrong in self.mistakes.items()},
         )
 
     def fault(self, expected, got, arguments):
@@ -257,6 +266,14 @@ class NumberExercise(FunctionExercise):
         """Return this student's numbers: such that no two mistakes give the same answer."""
         return dict(zip(self.parameters, self.arguments(student)[0], strict=True))
 
+    def right_answer(self, student=None):
+        """Return the number."""
+        return self.expected(student)[0].value
+
+    def wrong_answers(self, student=None):
+        """Return the numbers that the known mistakes give, by name."""
+        return {name: outcomes[0].value for name, outcomes in self.mistaken(student).items()}
+
     def arguments(self, student=None):
         """Return one case, drawn until all answers differ."""
         return self._once("arguments", student, lambda: [self._distinct(self.generator(student))])
@@ -271,10 +288,10 @@ class NumberExercise(FunctionExercise):
                 return arguments
         raise ValueError(f"{self.name}: expected numbers that tell the mistakes apart, found none")
 
-    def run(self, answer, student=None):
+    def run(self, answer, student=None, trusted=False):
         """Return the outcome of an answer, which is a number; or of a function of the numbers."""
         if callable(answer):
-            return [call(answer, self.arguments(student)[0])]
+            return [call(answer, self.arguments(student)[0], None if trusted else self.seconds)]
         return [Outcome(answer)]
 
 
@@ -312,9 +329,13 @@ class ChoiceExercise(Exercise):
         lines = [f"- **{letter}**: {o.text}" for letter, o in self.lettered(student).items()]
         return f"{self.statement}\n\n" + "\n".join(lines)
 
-    def right_letter(self, student=None):
+    def right_answer(self, student=None):
         """Return the letter of the right option."""
         return next(letter for letter, o in self.lettered(student).items() if o.right)
+
+    def wrong_answers(self, student=None):
+        """Return the other letters, by what they say."""
+        return {o.text: letter for letter, o in self.lettered(student).items() if not o.right}
 
     def run(self, answer, student=None):
         """Return the outcome of an answer, which is a letter."""

@@ -98,8 +98,8 @@ def call(function, arguments, seconds=5.0, observe=None, names=()):
         The reader's.
     arguments : tuple
         Plain values, arrays, tensors, functions, and `Built` ones.
-    seconds : float
-        Time for the call.
+    seconds : float or None
+        Time for the call; None for as long as it takes.
     observe : callable, optional
         ``observe(result, *arguments)`` turns a result that cannot be compared, such as a network,
         into one that can.
@@ -138,6 +138,9 @@ def call(function, arguments, seconds=5.0, observe=None, names=()):
 @contextlib.contextmanager
 def time_limit(seconds):
     """Raise an exception inside the block when time is up, again and again if it is caught."""
+    if seconds is None:
+        yield
+        return
     if threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer"):
         before = signal.signal(signal.SIGALRM, _ring)
         signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)

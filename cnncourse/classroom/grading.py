@@ -1,0 +1,374 @@
+"""Grade submissions: each in a process of its own, compared here, kept as soon as it is done."""
+
+import hashlib
+import json
+import os
+import re
+import select
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm.std import tqdm
+
+import cnncourse
+from cnncourse.classroom import wire
+from cnncourse.classroom.sandbox import Process, chosen
+from cnncourse.classroom.submissions import find_submissions
+from cnncourse.exercises import find
+from cnncourse.exercises.report import Report, assess
+from cnncourse.exercises.running import Outcome
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may take.
+
+    Parameters
+    ----------
+    cell : float
+        Seconds for a cell.
+    whole : float
+        Seconds for a submission, all in all.
+    memory : int
+        Bytes of address space.
+    file_size : int
+        Bytes of a file that it writes.
+    processes : int
+        Where the system counts them (Linux, for others than the superuser): how many the user who
+        grades may have.
+    reply : int
+        Bytes of one answer.
+    """
+
+    cell: float = 20.0
+    whole: float = 120.0
+    memory: int = 4 << 30
+    file_size: int = 16 << 20
+    processes: int = 4096
+    reply: int = 64 << 20
+
+
+def grade(
+    assignment, submissions, results, *, sandbox="auto", jobs=None, limits=None, progress=True
+):
+    """Grade a folder of submissions.
+
+    What is done is kept in ``results/records``, one file a student: started again, only new and
+    changed submissions are graded.
+
+    Parameters
+    ----------
+    assignment : Assignment
+        What was asked.
+    submissions, results : str or Path
+        Folders.
+    sandbox : {"require", "auto", "off"}
+        Whether bubblewrap must surround the students' code.
+    jobs : int, optional
+        How many at a time; by default as many as there are cores.
+    limits : Limits, optional
+        Of each.
+    progress : bool
+        Show a bar on standard error.
+
+    Returns
+    -------
+    list of dict
+        A record for every student, sorted.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        For folders that are not there, and a sandbox that is required and missing.
+    """
+    found, limits = find_submissions(submissions, assignment.name), limits or Limits()
+    sandboxed, records = chosen(sandbox), Path(results, "records")
+    records.mkdir(parents=True, exist_ok=True)
+    jobs, lock = jobs or os.cpu_count() or 1, threading.Lock()
+    with _Alone(records):
+        known = {s.student: _kept(records, s, assignment, limits) for s in found}
+        todo = [s for s in found if known[s.student] is None]
+        with (
+            ThreadPoolExecutor(jobs) as pool,
+            tqdm(total=len(found), initial=len(found) - len(todo), disable=not progress) as bar,
+        ):
+            running = [pool.submit(_one, s, assignment, sandboxed, limits, lock) for s in todo]
+            for done in as_completed(running):
+                record = done.result()
+                _keep(records, record)
+                known[record["student"]] = record
+                bar.update()
+    return [known[submission.student] for submission in found]
+
+
+def _one(submission, assignment, sandboxed, limits, lock):
+    """Grade one submission; return its record."""
+    exercises = [find(name) for name in assignment.exercises]
+    student = submission.said if assignment.variants else None
+    collected, errors, notes = {}, {}, list(submission.notes)
+    if submission.cells:
+        asked = [e for e in exercises if e.kind != "project"]
+        collected, errors, more = _collect(
+            submission.cells, asked, student, sandboxed, limits, lock
+        )
+        notes += more
+    if assignment.variants and submission.cells and submission.said != submission.student:
+        notes.append(f"STUDENT is {submission.said!r} in the notebook")
+    rows = {}
+    with lock:  # the right answers and the tests of equality are not made for threads
+        for exercise in exercises:
+            report = _report(exercise, collected.get(exercise.name), student)
+            rows[exercise.name] = _row(report, assignment.worth[exercise.name])
+    return {
+        "student": submission.student,
+        "key": _key(submission, assignment, limits),
+        "file": submission.path.name if submission.path else "",
+        "variant": student or "",
+        "notes": notes,
+        "errors": {str(cell): error for cell, error in sorted(errors.items())},
+        "exercises": rows,
+        "total": round(sum(row["points"] for row in rows.values()), 2),
+        "of": sum(assignment.points),
+    }
+
+
+def _report(exercise, outcomes, student):
+    """Judge what came back of one exercise."""
+    if exercise.kind == "project":
+        return Report(exercise, state="by hand")
+    if outcomes is None:
+        return Report(exercise, [False], "empty")
+    return assess(exercise, outcomes, student)
+
+
+def _row(report, worth):
+    """Return what a record says of one exercise."""
+    cause = report.cause
+    return {
+        "points": round(report.score * worth, 2),
+        "of": worth,
+        "state": report.state,
+        "passed": report.passed,
+        "cause": cause and {"name": cause.name, "sentence": cause.sentence, "known": cause.known},
+        "feedback": report.lines(reveal=False),
+        "details": report.lines(reveal=True),
+    }
+
+
+def _collect(cells, exercises, student, sandboxed, limits, lock):
+    """Run the cells and ask for all answers; what kills the process costs only itself."""
+    collected, errors, notes, skipped = {}, {}, [], set()
+    end = time.monotonic() + limits.whole
+    for _ in range(len(cells) + len(exercises) + 1):
+        rest = [e for e in exercises if e.name not in collected]
+        talk = _Talk(sandboxed, limits, end)
+        try:
+            kept = [(place, text) for place, text in cells if place not in skipped]
+            lost = talk.run(kept, rest, errors)
+            if lost is not None:
+                skipped.add(lost)
+                errors[lost] = talk.reason
+                continue
+            for exercise in rest:
+                with lock:
+                    request = _request(exercise, student)
+                collected[exercise.name] = talk.ask(request)
+                if talk.reason:
+                    break
+            else:
+                return collected, errors, notes
+        finally:
+            talk.close()
+        if time.monotonic() > end:
+            break
+    notes.append(f"stopped after {limits.whole:g} seconds or too many crashes")
+    return collected, errors, notes
+
+
+class _Talk:
+    """A conversation with one process; `reason` says why it ended, if it did."""
+
+    def __init__(self, sandboxed, limits, end):
+        self.limits, self.end, self.reason = limits, end, ""
+        self.process, self.buffer = Process(sandboxed), b""
+
+    def run(self, cells, exercises, errors):
+        """Run the cells; return the place of the one that ended the process, or None."""
+        limits = self.limits
+        enforced = {
+            "memory": limits.memory,
+            "file_size": limits.file_size,
+            "processes": limits.processes,
+            "cpu": int(limits.whole) + 1,
+        }
+        torch = any(_needs_torch(e) for e in exercises) or any("torch" in text for _, text in cells)
+        job = {"cells": cells, "limits": enforced, "seconds": limits.cell}
+        self.send(job | {"preload": ["numpy"] + ["torch"] * torch})
+        for place, _ in cells:
+            begun = self.receive(limits.cell + 30)  # Python starts, and torch may be loaded
+            done = self.receive(limits.cell + 5) if begun is not None else None
+            if done is None:
+                return place
+            if done.get("error"):
+                errors[place] = _same_everywhere(str(done["error"])[:300])
+        return None
+
+    def ask(self, request):
+        """Return the outcomes of an exercise, one for each case; None if its name is not there."""
+        cases = request.pop("wanted")
+        self.send(request)
+        outcomes, missing = [], False
+        for _ in range(cases):
+            reply = self.receive(request.get("seconds", 5.0) * 1.5 + 5)
+            if reply is None:
+                gone = [Outcome(error=f"stopped: {self.reason}")] * (cases - len(outcomes))
+                return outcomes + gone
+            missing = missing or reply.get("missing") is True
+            outcomes.append(_outcome(reply))
+        return None if missing else outcomes
+
+    def send(self, message):
+        """Write a line, unless the process no longer reads."""
+        data, deadline = json.dumps(message).encode() + b"\n", time.monotonic() + 10
+        number = self.process.process.stdin.fileno()
+        os.set_blocking(number, False)
+        while data and not self.reason:
+            try:
+                _, ready, _ = select.select([], [number], [], max(0, deadline - time.monotonic()))
+                if not ready:
+                    raise OSError
+                data = data[os.write(number, data) :]
+            except OSError:
+                self.reason = "the process took no message"
+
+    def receive(self, seconds):
+        """Return the next message, or None if it does not come."""
+        deadline = min(time.monotonic() + seconds, self.end)
+        number = self.process.process.stdout.fileno()
+        while b"\n" not in self.buffer and not self.reason:
+            ready, _, _ = select.select([number], [], [], max(0, deadline - time.monotonic()))
+            part = os.read(number, 1 << 20) if ready else b""
+            self.buffer += part
+            if not ready:
+                self.reason = "out of time"
+            elif not part:
+                self.reason = "the process ended"
+            elif len(self.buffer) > self.limits.reply:
+                self.reason = "too much was sent"
+        if self.reason:
+            return None
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        try:
+            message = json.loads(line)
+            return message if isinstance(message, dict) else {}
+        except (ValueError, RecursionError):
+            return {}
+
+    def close(self):
+        """End the process and all that it has started."""
+        self.process.end()
+
+
+def _request(exercise, student):
+    """Return what a process is asked for one exercise: arguments, and not what is expected."""
+    if exercise.kind != "function":
+        return {"answer": exercise.answer_name, "kind": exercise.kind, "wanted": 1}
+    cases = exercise.arguments(student)
+    return {
+        "answer": exercise.answer_name,
+        "kind": "function",
+        "cases": [wire.pack(arguments) for arguments in cases],
+        "names": list(exercise.parameters),
+        "observe": exercise.observer and wire.pack(exercise.observer),
+        "seconds": exercise.seconds,
+        "wanted": len(cases),
+    }
+
+
+def _outcome(reply):
+    """Return an outcome from a message that nobody need believe."""
+    try:
+        names = tuple(str(name)[:50] for name in reply.get("changed", ())[:20])
+        return Outcome(
+            wire.unpack(reply.get("value")),
+            _same_everywhere(str(reply.get("error", ""))[:300]),
+            reply.get("late") is True,
+            str(reply.get("printed", ""))[:2000],
+            names,
+            reply.get("shared") is True,
+        )
+    except Exception:  # whatever was sent is no answer
+        return Outcome(error="ValueError: the answer could not be read")
+
+
+def _same_everywhere(text):
+    """Return a message without addresses and names of passing folders: it is kept."""
+    return re.sub(r"0x[0-9a-f]{6,}|cnncourse-\w{8}", "…", text)
+
+
+def _needs_torch(exercise):
+    """Say whether an exercise's chapter is about torch, so that loading it is not counted."""
+    return exercise.name.split("/")[0] in ("architecture", "training", "transfer")
+
+
+def _key(submission, assignment, limits):
+    """Return what a record depends on; if it is the same, nothing need be graded again."""
+    parts = [submission.digest, submission.notes, repr(assignment), repr(limits)]
+    parts += [cnncourse.__version__, _catalogue_digest(assignment)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _catalogue_digest(assignment):
+    """Return a number that changes with the files of the exercises."""
+    folder = Path(cnncourse.__file__).parent / "exercises"
+    chapters = sorted({name.split("/")[0] for name in assignment.exercises})
+    texts = [(folder / f"{chapter}.py").read_bytes() for chapter in chapters]
+    return hashlib.sha256(b"\n".join(texts)).hexdigest()
+
+
+def _file_of(records, student):
+    """Return the file of a student's record, whatever signs the name has."""
+    plain = "".join(c if c.isalnum() or c in "-." else "_" for c in student)[:60]
+    return records / f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:8]}.json"
+
+
+def _kept(records, submission, assignment, limits):
+    """Return the record of an earlier run, if it is of the same submission."""
+    try:
+        record = json.loads(_file_of(records, submission.student).read_text("utf-8"))
+        return record if record["key"] == _key(submission, assignment, limits) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(records, record):
+    """Write a record so that it is there whole or not at all."""
+    path = _file_of(records, record["student"])
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    os.replace(draft, path)
+
+
+class _Alone:
+    """Hold the folder, so that no second grader works in it."""
+
+    def __init__(self, folder):
+        self.path = folder / ".lock"
+
+    def __enter__(self):
+        import fcntl
+
+        self.file = self.path.open("w")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.file.close()
+            raise RuntimeError(
+                f"results: expected a folder that nobody grades into, got {self.path.parent}"
+            ) from None
+
+    def __exit__(self, *error):
+        self.file.close()
