@@ -9,6 +9,7 @@ PIP_ARGS ?=
 LAB_ARGS ?=
 
 BIN := .venv/bin
+NBGRADER := nbgrader>=0.9
 PAGES := $(shell find book cnncourse -type f -not -path '*/.*' -not -name '*.pyc')
 
 # one thread: NumPy and torch would otherwise fight each other, and results stay the same everywhere
@@ -24,7 +25,7 @@ help:
 book: _build/.built ## execute every notebook and build the book
 	@$(BIN)/python book/build.py --open
 
-test: _build/.built ## everything that can be checked: unit tests, doctests, notebooks, the book in a browser
+test: _build/.built .venv/.nbgrader ## everything that can be checked: unit tests, doctests, notebooks, the book in a browser
 	$(BIN)/python -m pytest
 
 serve: _build/.built ## show the built book at http://localhost:8000
@@ -53,6 +54,14 @@ clean: ## remove the built book and the virtual environment
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("cnncourse needs Python 3.11 or newer, this is %d.%d; say make PYTHON=..." % v)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[book,test]'
+	@touch $@
+
+# nbgrader has an environment of its own, which sees what ours has installed
+.venv/.nbgrader: .venv/.ready
+	$(PYTHON) -m venv .venv/nbgrader
+	$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
+		> $$(.venv/nbgrader/bin/python -c 'import site; print(site.getsitepackages()[0])')/ours.pth
+	.venv/nbgrader/bin/python -m pip install $(PIP_ARGS) -c constraints.txt '$(NBGRADER)'
 	@touch $@
 
 .venv/.lab: .venv/.ready

@@ -4,16 +4,12 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import indent
 
 from cnncourse.check import as_positive
 from cnncourse.exercises import catalogue, check, find
-from cnncourse.exercises.cells import (
-    needed_imports,
-    solution_cell_text,
-    starter_text,
-    statement_text,
-)
-from cnncourse.exercises.sources import merged
+from cnncourse.exercises.cells import needed_imports, starter_text, statement_text
+from cnncourse.exercises.sources import merged, standalone
 
 FILE = "assignment.json"
 """The name of the file that says what an assignment consists of."""
@@ -197,40 +193,39 @@ def _exercise_cells(exercise, worth, student, solved):
     statement = statement_text(exercise)
     if own:  # the numbers are drawn when the cell runs
         statement = f"## {exercise.title}\n\nRun the next cell: it shows your own question."
-    cells = [_markdown(slug, f"{statement}\n\n*{worth:g} points*")]
+    cells = [_markdown(slug, f"{statement}\n\n*Worth {worth:g}.*")]
     if own:
         show = f'exercise("{exercise.name}", student=STUDENT)'
         cells.append(_code(f"{slug}-question", show, _locked(f"{slug}-question")))
-    start = starter_text(exercise, student, imports=False)
+    name, start = f"{slug}-answer", starter_text(exercise, student, imports=False)
     if exercise.kind == "project":
-        return [*cells, _code(f"{slug}-answer", start, _by_hand(slug, worth))]
-    text = start
-    if solved:
-        text = _with_solution(exercise, student, own)
-    cells.append(_code(f"{slug}-answer", text, _nbgrader(slug, solution=True)))
-    grade = "# Here your answer is checked again when it is graded."
+        marks = _nbgrader(name, grade=True, solution=True, points=worth)  # by a human
+        return [*cells, _code(name, start, marks)]
+    answer = _solved(exercise, start, student) if solved else start
+    cells.append(_code(name, answer, _nbgrader(name, solution=True)))
+    checked = "# Here your answer is checked again when it is graded."
     if solved:
         more = f", student={student}" if student else ""
         call = f'points("{exercise.name}", {exercise.answer_name}{more}, of={worth:g})'
-        grade += (
-            "\n### BEGIN HIDDEN TESTS\nfrom cnncourse.exercises import points\n\n"
-            f"{call}\n### END HIDDEN TESTS"
-        )
+        hidden = f"from cnncourse.exercises import points\n\n{call}"
+        checked += f"\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
     marks = _nbgrader(f"{slug}-points", grade=True, locked=True, points=worth)
-    return [*cells, _code(f"{slug}-points", grade, marks)]
+    return [*cells, _code(f"{slug}-points", checked, marks)]
 
 
-def _with_solution(exercise, student, own):
-    """Return the instructor's answer cell, with nbgrader's marks around the solution."""
-    begin, end = "### BEGIN SOLUTION", "### END SOLUTION"
-    start = starter_text(exercise, student, imports=False)
-    ask = start.rstrip().splitlines()[-1]
-    if own:
-        value = f'find("{exercise.name}").right_answer(STUDENT)'
-        lines = ["from cnncourse.exercises import find", f"{exercise.answer_name} = {value}"]
-        return "\n".join([begin, *lines, end, ask])
-    solution = solution_cell_text(exercise, imports=False)
-    return f"{begin}\n{solution}\n{end}\n\n\n{ask}"
+def _solved(exercise, start, student):
+    """Return the instructor's answer: the starter, with the solution between nbgrader's marks."""
+    *lines, ask = start.splitlines()
+    if exercise.kind == "function":
+        lines = [line for line in lines if line]
+        *helpers, solution = standalone(exercise.right)[1]
+        body = solution.splitlines()[len(lines) - 1 :]
+        inside = [indent(text, "    ") for text in helpers]
+        answer = ["    ### BEGIN SOLUTION", *inside, *body, "    ### END SOLUTION", "", ""]
+        return "\n".join([*lines[:-1], *answer, ask])
+    call = f'{exercise.answer_name} = find("{exercise.name}").right_answer({student or ""})'
+    inside = ["from cnncourse.exercises import find", "", call]
+    return "\n".join([*lines, "### BEGIN SOLUTION", *inside, "### END SOLUTION", ask])
 
 
 def _imports(exercise):
@@ -276,11 +271,6 @@ def _nbgrader(name, grade=False, solution=False, locked=False, points=None):
 def _locked(name):
     """Return the metadata of a cell that is not the student's to change."""
     return _nbgrader(name, locked=True)
-
-
-def _by_hand(name, points):
-    """Return the metadata of an answer that a human grades."""
-    return _nbgrader(name, grade=True, solution=True, points=points)
 
 
 def verify(assignment):
