@@ -195,11 +195,12 @@ MODULES = {
         "save_checkpoint",
         "load_checkpoint",
     ),
+    "training.processes": (),
     "training.fit": (
         "History",
         "fit",
-        "range_test",
     ),
+    "training.range_test": ("range_test",),
     "transfer": (
         "WEIGHTS_SHA256",
         "efficientnet_lite0",

@@ -47,6 +47,14 @@ def test_evaluation_changes_no_mode_and_no_statistics():
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint64", "int8", "bool"])
+def test_labels_may_be_whole_numbers_of_any_width(dtype):
+    images, labels = task()
+    labels = labels > 0 if dtype == "bool" else labels
+    result = evaluate(network(), (images, labels.astype(dtype)))
+    assert result == evaluate(network(), (images, labels.astype(np.int64)))
+
+
 # --- refusals ---
 
 IMAGES, LABELS = task(6)

@@ -1,4 +1,4 @@
-"""Chapter 7: one fit: against plain torch, killed and resumed, and shared by two processes."""
+"""Chapter 7: one fit: against plain torch, killed and resumed."""
 
 import os
 import signal
@@ -14,11 +14,10 @@ from torch import nn
 from torch.nn import functional
 
 from cnncourse.data import Dataset
-from cnncourse.training import fit as module
 from cnncourse.training.augmentation import flip, mixup, shift
 from cnncourse.training.checkpoint import load_checkpoint, save_checkpoint
 from cnncourse.training.evaluation import evaluate
-from cnncourse.training.fit import History, fit, range_test
+from cnncourse.training.fit import History, fit
 from cnncourse.training.loop import batches
 from cnncourse.training.optimisers import SCHEDULES
 
@@ -196,7 +195,6 @@ def test_the_callers_random_state_is_untouched_and_counts_for_nothing():
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = quiet(network(dropout=0.5), task(), epochs=1).losses
-    range_test(network(dropout=0.5), task(), steps=3)
     assert torch.get_rng_state().equal(before)
     torch.manual_seed(2)
     assert quiet(network(dropout=0.5), task(), epochs=1).losses == first
@@ -523,128 +521,30 @@ def test_another_model_or_other_data_are_refused(tmp_path):
         quiet(network(dropout=0.3), (images, labels), (images, labels), **words)
 
 
+@pytest.mark.parametrize("part", ["weights", "statistics"])
+def test_other_frozen_parts_are_another_model(tmp_path, part):
+    def frozen(number):
+        model = network(normalise=True)
+        model[number].requires_grad_(part == "statistics").train(part == "weights")
+        return model
+
+    words = {"epochs": 1, "checkpoint": tmp_path / "run.pt"}
+    quiet(frozen(0), task(), **words)
+    with pytest.raises(ValueError, match=r"got model was Sequential \w+, is Sequential \w+$"):
+        quiet(frozen(1), task(), **words)
+
+
 def test_a_place_that_cannot_be_written_is_found_before_the_first_step(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises((NotADirectoryError, FileExistsError)):
         quiet(network(), task(), epochs=1, augment=pytest.fail, checkpoint=tmp_path / "file" / "x")
 
 
-def test_a_file_that_is_no_run_is_refused(tmp_path):
-    save_checkpoint(tmp_path / "run.pt", {"step": 1})
+@pytest.mark.parametrize("state", [{"step": 1}, [1]])
+def test_a_file_that_is_no_run_is_refused(tmp_path, state):
+    save_checkpoint(tmp_path / "run.pt", state)
     with pytest.raises(ValueError, match="checkpoint: expected the run of"):
         busy(tmp_path)
-
-
-# --- several processes ---
-
-CASES = {
-    "an uneven last batch": {"N": 39, "batch_size": 9},
-    "a last batch smaller than the number of processes": {"N": 33, "batch_size": 16},
-    "batches smaller than the number of processes": {"N": 5, "batch_size": 1},
-    "augmented": {"N": 40, "batch_size": 16, "augment": flip},
-    "mixed": {"N": 40, "batch_size": 16, "mix": mixup, "smoothing": 0.1},
-    "stopped early": {"N": 20, "batch_size": 8, "patience": 1, "epochs": 9, "schedule": "constant"},
-}
-
-WORKER = """
-import os, sys, warnings
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-warnings.simplefilter("error")
-import torch
-torch.set_num_threads(1)
-import test_fit as t
-
-rank = int(os.environ["RANK"])
-ends = {{name: t.shared(case, seed=rank) for name, case in t.CASES.items()}}
-folder = Path(f"files{{rank}}")
-(first, history), (again, _) = t.busy(folder), t.busy(folder)
-ends["checkpoint"] = [len(history.losses), folder.exists(), t.same(first, again)]
-try:
-    t.quiet(t.network(), t.task(8), epochs=1, augment=t.poison_the_second)
-except FloatingPointError as error:
-    ends["trouble"] = str(error)
-model = t.network(normalise=True)
-t.quiet(model, t.task(), epochs=1)
-ends["statistics"] = model[1].running_var
-torch.save(ends, f"end{{rank}}.pt")
-Path(f"pid{{rank}}").write_text(str(os.getpid()))
-t.quiet(t.network(), t.task(seed=rank), epochs=1)  # other data: process 1 stops
-"""
-
-
-def shared(case, seed=0):
-    """Return the weights and the history of a case."""
-    case = {"epochs": 2, "lr": 0.02, **case}
-    model, other = network(seed), task(21, seed=1)
-    history = quiet(model, task(case.pop("N")), (other[0], 2 - other[1]), **case)
-    return model.state_dict(), vars(history)
-
-
-def poison_the_second(images, generator):
-    images[1] = np.nan  # the first image of the second process's share
-    return images
-
-
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory):
-    """Return what two processes of torchrun came to, and how it ended when one of them failed."""
-    folder = tmp_path_factory.mktemp("processes")
-    (folder / "worker.py").write_text(WORKER.format(tests=str(ROOT / "tests")))
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "worker.py"]
-    words = {"capture_output": True, "text": True, "check": False}
-    done = subprocess.run(
-        [sys.executable, *launch], cwd=folder, env=environment(), timeout=100, **words
-    )
-    ends = [folder / f"end{rank}.pt" for rank in (0, 1)]
-    assert all(end.exists() for end in ends), done.stderr
-    return [torch.load(end) for end in ends], done, folder
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_two_processes_equal_one(processes, name):
-    (weights, history), ours = shared(CASES[name]), processes[0][0][name]
-    np.testing.assert_allclose(ours[1]["losses"], history["losses"], rtol=1e-5)
-    assert len(ours[1]["epochs"]) == len(history["epochs"])
-    for epoch, expected in zip(ours[1]["epochs"], history["epochs"], strict=True):
-        assert epoch == pytest.approx(expected, rel=1e-5)
-    for key, value in weights.items():
-        torch.testing.assert_close(ours[0][key], value, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_both_processes_end_in_the_same_bits(processes, name):
-    (weights, history), (others, other) = (end[name] for end in processes[0])
-    assert history == other
-    assert all(others[key].equal(value) for key, value in weights.items())
-
-
-def test_both_processes_stop_early(processes):
-    assert all(end["stopped early"][1]["stopped_early"] for end in processes[0])
-
-
-def test_the_first_process_alone_writes_checkpoints_and_all_take_them_up(processes):
-    assert [end["checkpoint"] for end in processes[0]] == [[28, True, True], [28, False, True]]
-
-
-def test_trouble_in_one_process_stops_both(processes):
-    messages = [end["trouble"] for end in processes[0]]
-    assert messages[0] == messages[1]
-    assert "loss nan" in messages[0]
-
-
-def test_both_processes_have_the_mean_of_their_statistics(processes):
-    first, second = (end["statistics"] for end in processes[0])
-    assert first.equal(second)
-
-
-def test_other_data_in_a_process_end_all_and_leave_none_behind(processes):
-    _, done, folder = processes
-    assert done.returncode != 0
-    assert "checkpoint: expected the run of process 0, got train was" in done.stderr
-    for rank in (0, 1):
-        with pytest.raises(ProcessLookupError):
-            os.kill(int((folder / f"pid{rank}").read_text()), 0)
 
 
 # --- the bar ---
@@ -659,46 +559,6 @@ def test_the_bar_goes_to_standard_error_and_can_be_left_out(capsys):
     assert "validation=" in shown.err
     quiet(network(), task(), epochs=1)
     assert capsys.readouterr().err == ""
-
-
-# --- range test ---
-
-
-def test_the_rates_rise_geometrically_and_the_model_stays_as_it_was():
-    model, start = network(normalise=True), network(normalise=True)
-    rates, losses = range_test(model, task(), smallest=1e-4, largest=1e-2, steps=7, batch_size=20)
-    np.testing.assert_allclose(rates, np.geomspace(1e-4, 1e-2, 7), rtol=1e-10)
-    assert len(losses) == 7
-    assert same(model, start)
-
-
-def test_the_range_tests_losses_are_those_of_training_so():
-    data = task(dtype=np.float64)
-    ours, theirs = (network(dtype=torch.float64) for _ in "ab")
-    words = {"optimiser": "sgd", "batch_size": 25}
-    _, losses = range_test(ours, data, smallest=0.01, largest=0.1, steps=6, **words)
-    rising = [lambda share: 0.1 ** (1 - share)]
-    history = quiet(theirs, data, epochs=3, lr=0.1, schedule=rising[0], **words)
-    np.testing.assert_allclose(losses, history.losses, rtol=1e-10)
-
-
-def test_the_range_test_ends_when_the_loss_explodes():
-    rates, losses = range_test(network(), task(200), largest=1e4, optimiser="sgd", batch_size=50)
-    assert len(rates) == len(losses) < 100
-    assert np.isfinite(losses).all()
-    assert rates[-1] > 0.1
-
-
-def test_the_range_test_ends_before_a_loss_that_is_no_number():
-    words = {"smallest": 1, "largest": 1e38, "steps": 9, "optimiser": "sgd"}
-    _, losses = range_test(network(), task(), **words)
-    assert np.isfinite(losses).all()
-
-
-def test_exploding_is_four_times_the_smallest_running_mean():
-    assert not module._explodes([1.0])
-    assert not module._explodes([1.0] * 50 + [30.0])  # 0.9 · 1 + 0.1 · 30 = 3.9
-    assert module._explodes([1.0] * 200 + [32.0])
 
 
 # --- refusals ---
@@ -729,7 +589,6 @@ def test_words_that_make_no_sense_are_refused_by_name(words, said):
         quiet(network(), task(), **{"epochs": 1, **words})
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a GPU here")
 def test_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="device: expected 'cpu', for torch sees no GPU here"):
@@ -755,10 +614,3 @@ def test_data_that_do_not_fit_are_refused_by_name():
         quiet(network(), (images, labels[:5]), epochs=1)
     with pytest.raises(ValueError, match="validation labels: expected 0 to 2"):
         quiet(network(), task(), (images, labels + 1), epochs=1)
-
-
-def test_a_range_test_of_unknown_words_is_refused():
-    with pytest.raises(TypeError, match="unexpected keyword argument 'patients'"):
-        range_test(network(), task(), patients=3)
-    with pytest.raises(ValueError, match="smallest: expected a number above 0"):
-        range_test(network(), task(), smallest=0)

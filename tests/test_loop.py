@@ -18,7 +18,15 @@ from cnncourse.architecture.layers import (
     Residual,
     Sequential,
 )
-from cnncourse.training.loop import batches, check_gradient, predict, train
+from cnncourse.training.loop import (
+    _gradients,
+    _in_turn,
+    _slope,
+    batches,
+    check_gradient,
+    predict,
+    train,
+)
 from cnncourse.training.optimisers import SCHEDULES, SGD, Adam
 
 torch = pytest.importorskip("torch")
@@ -74,6 +82,15 @@ class Blind(Linear):
     def _backward(self, dy, x, need_dx):
         dx = super()._backward(dy, x, need_dx)
         self.gradients["bias"][...] = 0
+        return dx
+
+
+class Lost(Linear):
+    """Give a bias gradient that is no number."""
+
+    def _backward(self, dy, x, need_dx):
+        dx = super()._backward(dy, x, need_dx)
+        self.gradients["bias"][...] = np.nan
         return dx
 
 
@@ -281,9 +298,55 @@ def test_a_wrong_backward_pass_fails_the_gradient_check(mistake, rng):
     assert check_gradient(network, x, labels, n=100, rng=0) > 0.1
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_wrong_gradient_of_3_weights_in_10_000_is_found_among_20(seed, rng):
+    network, x = Blind(3332, 3, rng=0), rng.normal(size=(5, 3332))
+    assert sum(w.size for _, w in network.named_parameters()) == 9999
+    assert check_gradient(network, x, [0, 0, 1, 2, 0], n=20, rng=seed) > 0.1
+
+
+def test_every_array_has_its_turn():
+    arrays = {"long": np.zeros((50, 9)), "short": np.zeros(2), "third": np.zeros(7)}
+    for n, counts in ((2, {0: 1, 1: 2}), (3, {1: 3}), (6, {2: 3}), (20, {2: 1, 7: 1, 11: 1})):
+        drawn = _in_turn(arrays, n, np.random.default_rng(n))
+        assert len(set(drawn)) == n
+        each = [sum(name == other for other, _ in drawn) for name in arrays]
+        assert {count: each.count(count) for count in each} == counts
+    assert len(_in_turn(arrays, 1000, np.random.default_rng(0))) == 459
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lenet_with_blank_pixels_and_biases_of_0_passes(seed, rng):
+    seeded, images = np.random.default_rng(seed), np.zeros((4, 1, 28, 28))
+    images[:, :, 10:18, 10:18] = rng.random((4, 1, 8, 8))
+    network = Sequential(
+        *(Conv2d(1, 6, 5, padding=2, rng=seeded), MaxPool2d(2), ReLU()),
+        *(Conv2d(6, 16, 5, rng=seeded), ReLU(), MaxPool2d(2), Flatten()),
+        *(Linear(400, 120, rng=seeded), ReLU(), Linear(120, 84, rng=seeded), ReLU()),
+        Linear(84, 10, rng=seeded),
+    )
+    assert check_gradient(network, images, [0, 1, 2, 3], rng=seed) < 1e-6
+
+
+def test_a_kink_within_eps_of_a_weight_is_avoided():
+    network = Sequential(Linear(1, 1, rng=0), ReLU(), Linear(1, 2, rng=0))
+    network[0].load_state({"weight": [[1]], "bias": [0]})
+    x, labels = [[5e-7]], [0]  # bias − 1e-6 makes it negative
+    dw = _gradients(network, x, labels)["0.bias"].item()
+    slope = _slope(network, "0.bias", 0, dw, 1e-6, x, labels)
+    assert slope == pytest.approx(dw, rel=1e-6)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_gradient_that_is_no_number_is_infinitely_wrong(number):
+    network = Sequential(*(Linear(4, 4, rng=0), ReLU(), Linear(4, 2, rng=0), Linear(2, 2, rng=0)))
+    network.layers[2 * number] = Lost(4, 4 if number == 0 else 2, rng=0)
+    assert check_gradient(network, np.ones((3, 4)), [0, 1, 0], n=6, rng=0) == np.inf
+
+
 def test_a_large_eps_sees_the_curvature(rng):
     network, x = Linear(6, 3, rng=0), rng.normal(size=(5, 6))
-    rough, fine = (check_gradient(network, x, [0, 1, 2, 0, 1], eps=e, rng=0) for e in (0.1, 1e-5))
+    rough, fine = (check_gradient(network, x, [0, 1, 2, 0, 1], eps=e, rng=0) for e in (10, 1e-5))
     assert fine < 1e-8 < 1e-4 < rough
 
 

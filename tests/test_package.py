@@ -22,7 +22,9 @@ WITH_TORCH = {  # the modules whose subject is torch
     "training.augmentation",
     "training.evaluation",
     "training.checkpoint",
+    "training.processes",
     "training.fit",
+    "training.range_test",
     "transfer",
 }
 every_module = pytest.mark.parametrize("module", cnncourse.MODULES)

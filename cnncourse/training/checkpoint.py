@@ -153,6 +153,29 @@ def _sync_folder(folder):
         os.close(descriptor)
 
 
+_NOT_THE_RUN = {"checkpoint", "checkpoint_every", "device", "progress"}  # may differ on resuming
+
+
+def _fingerprint(words, model, **data):
+    """Return, as text by name, what makes a run this run: settings, model and data."""
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+    frozen += [name for name, module in model.named_modules() if not module.training]
+    return {
+        **{n: _spelt(v) for n, v in vars(words).items() if n not in _NOT_THE_RUN},
+        **{n: _digest(*(part.cpu().numpy() for part in parts)) for n, parts in data.items()},
+        "model": f"{type(model).__name__} {_digest(str((model, shapes, frozen)).encode())}",
+    }
+
+
+def _refuse_another_run(state, now, origin):
+    """Refuse to go on with a run that was begun with other settings, model or data."""
+    then = state.get("words", {}) if isinstance(state, dict) else {}
+    other = [f"{n} was {then.get(n)}, is {now[n]}" for n in now if then.get(n) != now[n]]
+    if other:
+        raise ValueError(f"checkpoint: expected the run of {origin}, got {'; '.join(other)}")
+
+
 def _digest(*contents):
     """Return a short text that changes with any bit of some arrays or bytes."""
     digest = hashlib.sha256()

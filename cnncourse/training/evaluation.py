@@ -89,13 +89,14 @@ def _as_data(model, data, name):
             f"{name} labels: expected {len(images)} whole numbers, one an image, got "
             f"{labels.dtype} of shape {tuple(labels.shape)}"
         )
+    labels = labels.to(images.device, torch.int64)  # torch has no minimum of unsigned numbers
     low, high = labels.min().item(), labels.max().item()
     if low < 0 or high >= classes:
         raise ValueError(
             f"{name} labels: expected 0 to {classes - 1}, for the model has {classes} outputs, "
             f"got {low} to {high}"
         )
-    return images, labels.to(images.device, torch.int64)
+    return images, labels
 
 
 def _as_fitting(model, images, name):

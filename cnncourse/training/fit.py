@@ -5,28 +5,30 @@ that could be lost. The order of an epoch, the changes of a batch and the units 
 from the seed and the step alone, so that a run that was killed goes on as if it had not been.
 """
 
-import atexit
-import copy
 import os
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from inspect import signature
 from itertools import count, islice
 from math import ceil, inf
 from types import SimpleNamespace
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch.nn.functional import cross_entropy, one_hot
 from tqdm.std import tqdm
 
 from cnncourse.architecture.counting import _as_module
 from cnncourse.check import as_finite, as_one_of, as_positive
-from cnncourse.training.checkpoint import _digest, _spelt, load_checkpoint, save_checkpoint
+from cnncourse.training.checkpoint import (
+    _fingerprint,
+    _refuse_another_run,
+    load_checkpoint,
+    save_checkpoint,
+)
 from cnncourse.training.evaluation import _as_data, _logits, _scored
 from cnncourse.training.loop import batches
 from cnncourse.training.optimisers import SCHEDULES
+from cnncourse.training.processes import _join
 
 
 @dataclass(repr=False)
@@ -174,76 +176,16 @@ def fit(
     """
     words = SimpleNamespace(**locals())  # every argument by its name; nothing else is here yet
     _refuse_words(words)
-    rank, world = _processes(words.device)
+    team = _join(words.device)
     with _training(model), _forked(words.device):
-        return _Run(words, rank, world).train()
-
-
-def range_test(model, train, *, smallest=1e-5, largest=10.0, steps=100, **words):
-    """Try learning rates from small to large, one a step, until the loss explodes.
-
-    A good largest rate lies where the loss falls fastest, well before its minimum.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Left as it is: a copy is trained.
-    train : cnncourse.data.Dataset or (images, labels)
-        As in `fit`.
-    smallest, largest : float
-        The first rate, and the last; equal ratios between.
-    steps : int
-        At most; the test ends when the smoothed loss is above four times its smallest.
-    **words
-        All others of `fit` that make a step: batch_size, optimiser, augment, device, seed …
-
-    Returns
-    -------
-    rates, losses : ndarray, float64
-        One of each a step.
-
-    Raises
-    ------
-    ValueError
-        For words or data that do not fit.
-
-    References
-    ----------
-    Smith, L. N., Cyclical Learning Rates for Training Neural Networks, WACV, 2017, section 3.3.
-
-    Examples
-    --------
-    >>> images, labels = np.array([0.0, 1.0]).reshape(2, 1, 1, 1), np.array([0, 1])
-    >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1, 2))
-    >>> words = dict(optimiser="sgd", batch_size=2)
-    >>> rates, _ = range_test(model, (images, labels), smallest=0.1, largest=10, steps=3, **words)
-    >>> rates
-    array([ 0.1, 1. , 10. ])
-    """
-    ratio = as_positive(smallest, "smallest") / as_positive(largest, "largest")
-    rising = {"lr": largest, "schedule": lambda share: ratio ** (1 - share)}
-    given = signature(fit).bind(copy.deepcopy(model), train, epochs=steps, **rising, **words)
-    given.apply_defaults()
-    words = SimpleNamespace(**given.arguments)
-    _refuse_words(words)
-    with _training(words.model), _forked(words.device):
-        run = _Run(words, rank=0, world=1)
-        run.steps, losses = steps, run.history.losses
-        for places in islice(run.places(), steps):
-            try:
-                run.step(places)
-            except FloatingPointError:
-                break
-            if _explodes(losses):
-                break
-    return largest * ratio ** (1 - np.arange(len(losses)) / max(1, steps - 1)), np.array(losses)
+        return _Run(words, team).train()
 
 
 class _Run:
     """One call of `fit`; the methods stand in the order of the story."""
 
-    def __init__(self, words, rank, world):
-        self.words, self.rank, self.world = words, rank, world
+    def __init__(self, words, team):
+        self.words, self.team = words, team
         self.model = _as_module(words.model).to(words.device)
         self.images, self.labels = _as_data(self.model, words.train, "train")
         self.classes = _logits(self.model, self.images[:1], 1).shape[1]
@@ -257,14 +199,16 @@ class _Run:
         self.epoch_steps = ceil(len(self.images) / words.batch_size)
         self.steps = words.epochs * self.epoch_steps
         self.history, self.best = History(), None  # the best weights, with patience
-        shared = words.checkpoint is not None or world > 1
-        self.fingerprint = self.describe() if shared else {}
+        self.fingerprint = {}  # to compare with the run of a checkpoint, or of another process
+        if words.checkpoint is not None or team.world > 1:
+            data = {"train": (self.images, self.labels), "validation": self.validation or ()}
+            self.fingerprint = _fingerprint(words, self.model, **data)
 
     def train(self):
         """Go on from where we are to the end."""
         self.resume()
         every, done = self.words.checkpoint_every, len(self.history.losses)
-        hidden = not self.words.progress or self.rank > 0
+        hidden = not self.words.progress or self.team.rank > 0
         with tqdm(total=self.steps, initial=done, unit=" steps", disable=hidden) as bar:
             while len(self.history.epochs) < self.words.epochs and not self.history.stopped_early:
                 left = self.epoch_steps * (len(self.history.epochs) + 1) - len(self.history.losses)
@@ -281,14 +225,12 @@ class _Run:
     def resume(self):
         """Take up the checkpoint's state, or begin; all processes take the first one's."""
         path = self.words.checkpoint
-        found = load_checkpoint(path) if path is not None and self.rank == 0 else None
-        state = [self.state() if found is None else found]
-        if self.world > 1:
-            dist.broadcast_object_list(state)
-        self.refuse_other_words(state[0].get("words", {}))
-        self.model.load_state_dict(state[0]["model"])
-        self.optimiser.load_state_dict(state[0]["optimiser"])
-        self.history, self.best = History(**state[0]["history"]), state[0]["best"]
+        found = load_checkpoint(path) if path is not None and self.team.rank == 0 else None
+        state = self.team.agree(self.state() if found is None else found)
+        _refuse_another_run(state, self.fingerprint, path or "process 0")
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.history, self.best = History(**state["history"]), state["best"]
         if not self.history.losses:
             self.save()  # a place that cannot be written is found now, not after an hour
 
@@ -302,37 +244,15 @@ class _Run:
             "best": self.best,
         }
 
-    def describe(self):
-        """Return, as text by name, what makes this run this run: settings, model and data."""
-        data = {"train": (self.images, self.labels), "validation": self.validation or ()}
-        shapes = {name: tuple(value.shape) for name, value in self.model.state_dict().items()}
-        model = str((self.model, shapes, len(self.parameters))).encode()
-        return {
-            **{n: _spelt(v) for n, v in vars(self.words).items() if n not in _NOT_THE_RUN},
-            **{n: _digest(*(part.cpu().numpy() for part in parts)) for n, parts in data.items()},
-            "model": f"{type(self.model).__name__} {_digest(model)}",
-        }
-
-    def refuse_other_words(self, then):
-        """Refuse to go on with a run that was begun with other settings, model or data."""
-        now = self.fingerprint
-        other = [f"{n} was {then.get(n)}, is {now[n]}" for n in now if then.get(n) != now[n]]
-        if other:
-            origin = self.words.checkpoint or "process 0"
-            raise ValueError(f"checkpoint: expected the run of {origin}, got {'; '.join(other)}")
-
     def save(self):
         """Write the checkpoint, if there is to be one."""
         self.average_statistics()
-        if self.words.checkpoint is not None and self.rank == 0:
+        if self.words.checkpoint is not None and self.team.rank == 0:
             save_checkpoint(self.words.checkpoint, self.state())
 
     def average_statistics(self):
         """Give all processes the means of what batch normalisation saw in each."""
-        for statistic in self.model.buffers() if self.world > 1 else ():
-            if statistic.is_floating_point():
-                dist.all_reduce(statistic)
-                statistic /= self.world
+        self.team.average(*(b for b in self.model.buffers() if b.is_floating_point()))
 
     def places(self):
         """Yield the batches from this step on, epoch after epoch, as arrays of places."""
@@ -348,7 +268,7 @@ class _Run:
         factor = self.schedule(number / max(1, self.steps - 1))
         for group, largest in zip(self.optimiser.param_groups, self.largest, strict=True):
             group["lr"] = largest * factor
-        torch.manual_seed(_seed_of(self.words.seed, number, 1 + self.rank))  # for dropout
+        torch.manual_seed(_seed_of(self.words.seed, number, 1 + self.team.rank))  # for dropout
         images, targets = self.batch(places, number)
         before = [statistic.clone() for statistic in self.model.buffers()]
         self.optimiser.zero_grad()
@@ -367,7 +287,7 @@ class _Run:
         if words.mix is not None:
             shares = one_hot(targets, self.classes).to(images.dtype)
             images, targets = words.mix(images, shares, generator)
-        return images[self.rank :: self.world], targets[self.rank :: self.world]
+        return self.team.share(images), self.team.share(targets)
 
     def backward(self, images, targets, size):
         """Compute the gradients of the mean loss of a batch of this size; return the loss."""
@@ -377,19 +297,11 @@ class _Run:
             loss = cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing) / size
             loss.backward()
         loss = loss.detach()
-        if self.world > 1:
-            self.add_up(loss)
+        if self.team.world > 1:
+            for p in self.parameters:
+                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+            self.team.add_up(loss, *(p.grad for p in self.parameters))
         return loss
-
-    def add_up(self, loss):
-        """Replace the loss and the gradients by their sums over all processes, in one message."""
-        for p in self.parameters:
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-        tensors = [loss, *(p.grad for p in self.parameters)]
-        sums = torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(sums)
-        for tensor, total in zip(tensors, sums.split([t.numel() for t in tensors]), strict=True):
-            tensor.copy_(total.view_as(tensor))
 
     def refuse_infinite(self, loss, before):
         """Stop before a step that would ruin the weights, with the statistics before it."""
@@ -438,10 +350,9 @@ class _Run:
         """Return the loss and accuracy of the validation set; each process computes its share."""
         if self.validation is None:
             return {"validation_loss": None, "validation_accuracy": None}
-        images, labels = (part[self.rank :: self.world] for part in self.validation)
+        images, labels = map(self.team.share, self.validation)
         sums = _scored(self.model, images, labels, self.words.batch_size)
-        if self.world > 1:
-            dist.all_reduce(sums)
+        self.team.add_up(sums)
         loss, right = (sums / len(self.validation[1])).tolist()
         return {"validation_loss": loss, "validation_accuracy": right}
 
@@ -452,8 +363,6 @@ _OPTIMISERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
-
-_NOT_THE_RUN = {"checkpoint", "checkpoint_every", "device", "progress"}  # may differ on resuming
 
 
 def _refuse_words(words):
@@ -490,23 +399,6 @@ def _as_device(device):
     return device
 
 
-def _processes(device):
-    """Join the processes that torchrun started, if it did; return our place and their number."""
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        atexit.register(_leave_processes)  # not before: torchrun's cannot be joined twice
-    several = dist.is_available() and dist.is_initialized()
-    return (dist.get_rank(), dist.get_world_size()) if several else (0, 1)
-
-
-def _leave_processes():
-    """Take leave of the other processes, unless the caller did."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
-
-
 @contextmanager
 def _training(model):
     """Switch a model to training, unless it is; each module back afterwards."""
@@ -537,15 +429,6 @@ def _as_optimiser(words, parameters):
     more = {"momentum": words.momentum} if words.optimiser == "momentum" else {}
     build = _OPTIMISERS[words.optimiser]
     return build(parameters, lr=words.lr, weight_decay=words.weight_decay, **more)
-
-
-def _explodes(losses, memory=0.9, limit=4):
-    """Say whether the running mean of the losses is above four times its smallest."""
-    means, mean = [], 0.0
-    for number, loss in enumerate(losses, start=1):
-        mean = memory * mean + (1 - memory) * loss
-        means.append(mean / (1 - memory**number))  # as if it had not begun at 0
-    return means[-1] > limit * min(means)
 
 
 def _seed_of(*numbers):
