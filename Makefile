@@ -43,6 +43,7 @@ lint: .venv/.ready ## style of code and notebooks
 	$(BIN)/ruff format --check .
 
 format: .venv/.ready ## put code and notebooks into the house style, strip outputs
+	$(BIN)/python book/exercises.py
 	$(BIN)/nbstripout --keep-id --extra-keys metadata.language_info book/*.ipynb
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .

@@ -223,7 +223,7 @@ for _module, _names in MODULES.items():
     CHAPTERS[_module.split(".")[0]] = CHAPTERS.get(_module.split(".")[0], ()) + _names
 """The public names of every chapter."""
 
-HELPERS = ("check", "data", "show", "live")
+HELPERS = ("check", "data", "show", "live", "exercises", "classroom")
 """The modules that belong to no chapter."""
 
 _HOME = {name: module for module, names in MODULES.items() for name in names}

@@ -1,6 +1,7 @@
 """The rules of the book: what every notebook and page must keep to."""
 
 import ast
+import importlib.util
 import re
 import subprocess
 import tomllib
@@ -16,15 +17,15 @@ every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"][
     "Repository"
 ]
-SETUP = f"""try:  # Colab has no cnncourse yet; elsewhere this cell only imports
-    import cnncourse
-except ImportError:
-    %pip install -q "cnncourse @ git+{REPOSITORY}"
 
-import numpy as np
 
-from cnncourse import data, show
-from cnncourse.check import matches"""
+@pytest.fixture(scope="module")
+def script():
+    """Return the script that writes what all notebooks share."""
+    spec = importlib.util.spec_from_file_location("exercises", ROOT / "book" / "exercises.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def tracked():
@@ -63,8 +64,13 @@ def test_cell_ids_are_words_and_unique(path):
 
 
 @every_notebook
-def test_the_hidden_setup_cell_is_the_same_everywhere(path):
-    assert code(read(path))[0] == ("setup", ["remove-cell"], SETUP)
+def test_first_cell_and_exercises_are_what_the_script_writes(path, script):
+    cells = read(path)["cells"]
+    written = script.written(read(path), path.stem[3:], int(path.stem[:2]))
+    assert [cell["id"] for cell in cells] == [cell["id"] for cell in written]
+    for ours, theirs in zip(cells, written, strict=True):
+        assert ours == theirs, "run `make format`"
+    assert code(read(path))[0] == ("setup", ["remove-cell"], script.SETUP)
 
 
 @every_notebook
@@ -111,22 +117,6 @@ def test_markdown_renders_everywhere(path):
 
 
 @every_notebook
-def test_every_exercise_has_statement_hint_starter_and_proven_solution(path):
-    cells = read(path)["cells"]
-    starts = [i for i, c in enumerate(cells) if "".join(c["source"]).startswith("### Exercise")]
-    assert len(starts) >= 5
-    for number, i in enumerate(starts, 1):
-        statement, starter, solution = ("".join(cell["source"]) for cell in cells[i : i + 3])
-        assert statement.startswith(f"### Exercise {int(path.stem[:2])}.{number} · ")
-        assert "<details>" in statement
-        assert cells[i + 1]["metadata"]["tags"] == ["exercise"]
-        assert cells[i + 2]["metadata"]["tags"] == ["hide-cell", "solution"]
-        (name,) = [n.name for n in python(starter).body if isinstance(n, ast.FunctionDef)]
-        assert f"def {name}_solution(" in solution
-        assert re.search(r"^\s*(assert|matches)\b", solution, re.M)
-
-
-@every_notebook
 def test_figures_come_from_the_package(path):
     text = "\n".join(source for _, _, source in code(read(path)))
     assert not re.search(r"\bmatplotlib\b|\bplt\.", text)
@@ -150,7 +140,8 @@ def test_every_section_checks_what_it_claims(path):
         elif re.search(r"^\s*(assert|matches)\b", source, re.M):
             checked[section] = True
     headings = re.findall(r"^## (.*)$", prose(read(path)), re.M)
-    assert [h for h in headings if h not in {*checked, "Summary", "Further reading"}] == []
+    claimless = {*checked, "Summary", "Exercises", "Further reading"}
+    assert [h for h in headings if h not in claimless] == []
 
 
 @every_notebook
@@ -164,14 +155,16 @@ def test_folded_cells_say_what_is_in_them(path):
 
 def test_no_function_is_defined_twice():
     seen = {}
-    for path in sorted((ROOT / "cnncourse").glob("**/*.py")):
+    catalogue = {ROOT / "cnncourse" / "exercises" / f"{c}.py" for c in cnncourse.CHAPTERS}
+    for path in sorted({*(ROOT / "cnncourse").glob("**/*.py")} - catalogue):
         for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("__"):
+            named = isinstance(node, ast.FunctionDef) and node.name != "main"
+            if named and not node.name.startswith("__"):
                 seen.setdefault(node.name, []).append(path.stem)
     for path in NOTEBOOKS:
-        for cell, _, source in code(read(path)):
+        for cell, tags, source in code(read(path)):
             for node in python(source).body:
-                if isinstance(node, ast.FunctionDef):
+                if isinstance(node, ast.FunctionDef) and "exercise" not in tags:
                     seen.setdefault(node.name, []).append(f"{path.stem}:{cell}")
     assert {name: places for name, places in seen.items() if len(places) > 1} == {}
 

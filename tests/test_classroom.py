@@ -327,7 +327,7 @@ def test_identical_input_gives_identical_output(task):
     place = hand_in(folder, "lee", count_outputs="def count_outputs(*a): return object()\nopen")
     outputs = []
     for out in (folder.parent / "one", folder.parent / "two"):
-        results.write(made, grade(made, place, out), out)
+        results.write_results(made, grade(made, place, out), out)
         outputs.append(files(out))
     assert outputs[0] == outputs[1]
 
@@ -381,7 +381,7 @@ def written(task):
     )
     out = folder.parent / "out"
     records = grade(made, place, out)
-    return made, results.write(made, records, out), out
+    return made, results.write_results(made, records, out), out
 
 
 def test_tables_have_the_form_that_canvas_and_moodle_import(written):
@@ -418,7 +418,7 @@ def test_feedback_does_not_trust_what_students_wrote(task):
     made, folder = task
     evil = "def count_outputs(*a): return '<script>alert(1)</script>'\nraise ValueError('<b>x</b>')"
     place, out = hand_in(folder, "<i>eve", count_outputs=evil), folder.parent / "out"
-    results.write(made, grade(made, place, out), out)
+    results.write_results(made, grade(made, place, out), out)
     for page in [*(out / "feedback").glob("*.html"), out / "report.html"]:
         text = page.read_text("utf-8")
         assert "<script" not in text
@@ -442,7 +442,7 @@ def test_points_given_by_hand_are_added_and_never_lost(written):
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([head, mo, ["kim", "2", "1,5", "", "0"]])
     place = out.parent / "submissions"
-    records = results.write(made, grade(made, place, out), out)
+    records = results.write_results(made, grade(made, place, out), out)
     kim = next(r for r in records if r["student"] == "kim")
     assert kim["exercises"][BUDGET]["points"] == 3.5
     assert kim["total"] == 10.5
@@ -450,7 +450,7 @@ def test_points_given_by_hand_are_added_and_never_lost(written):
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([head, ["kim", "99"]])
     with pytest.raises(ValueError, match="expected 0 to 2 for kim"):
-        results.write(made, grade(made, place, out), out)
+        results.write_results(made, grade(made, place, out), out)
 
 
 # the command line

@@ -99,7 +99,7 @@ def load(path):
         ) from None
 
 
-def chosen(words):
+def named(words):
     """Return the names of exercises that words stand for.
 
     Parameters
@@ -109,7 +109,7 @@ def chosen(words):
 
     Examples
     --------
-    >>> chosen(["convolution/count-outputs"])
+    >>> named(["convolution/count-outputs"])
     ['convolution/count-outputs']
     """
     names = []

@@ -89,7 +89,7 @@ def _new(words):
     from cnncourse.classroom import assignment
     from cnncourse.exercises import find
 
-    names = assignment.chosen(words.exercises)
+    names = assignment.named(words.exercises)
     points = words.points or [find(name).points for name in names]
     name = words.folder.name
     made = assignment.Assignment(
@@ -131,6 +131,6 @@ def _grade(words):
     records = grading.grade(
         found, words.submissions, words.out, sandbox=words.sandbox, jobs=words.jobs, limits=limits
     )
-    records = results.write(found, records, words.out)
+    records = results.write_results(found, records, words.out)
     print(results.summary(records))
     print(words.out / "report.html")

@@ -15,7 +15,7 @@ from tqdm.std import tqdm
 
 import cnncourse
 from cnncourse.classroom import wire
-from cnncourse.classroom.sandbox import Process, chosen
+from cnncourse.classroom.sandbox import Process, decide
 from cnncourse.classroom.submissions import find_submissions
 from cnncourse.exercises import find
 from cnncourse.exercises.report import Report, assess
@@ -85,7 +85,7 @@ def grade(
         For folders that are not there, and a sandbox that is required and missing.
     """
     found, limits = find_submissions(submissions, assignment.name), limits or Limits()
-    sandboxed, records = chosen(sandbox), Path(results, "records")
+    sandboxed, records = decide(sandbox), Path(results, "records")
     records.mkdir(parents=True, exist_ok=True)
     jobs, lock = jobs or os.cpu_count() or 1, threading.Lock()
     with _Alone(records):

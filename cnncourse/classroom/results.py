@@ -13,7 +13,7 @@ RUBRICS = "rubrics.csv"
 """The table in which an instructor gives points for projects; what is in it is never lost."""
 
 
-def write(assignment, records, results):
+def write_results(assignment, records, results):
     """Write all files of a grading.
 
     Parameters
@@ -68,7 +68,7 @@ def read_rubrics(assignment, path):
         for row in csv.DictReader(file):
             student = row.pop("student", "")
             given[student] = {
-                t: _points(v, most[t], student, t) for t, v in row.items() if t in most
+                t: _given_points(v, most[t], student, t) for t, v in row.items() if t in most
             }
     return given
 
@@ -147,7 +147,7 @@ def _with_projects(record, given):
     return {**record, "exercises": rows, "total": total}
 
 
-def _points(text, most, student, criterion):
+def _given_points(text, most, student, criterion):
     """Return a cell of the rubrics' table as a number, or None."""
     if not (text or "").strip():
         return None

@@ -32,7 +32,7 @@ def is_there():
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
-def chosen(mode):
+def decide(mode):
     """Return whether to use bubblewrap, or refuse to go on without it.
 
     Parameters
@@ -168,12 +168,17 @@ def _no_new_processes():
     if platform.machine() not in _CALLS:
         return b""
     architecture, clone, clone3, others = _CALLS[platform.machine()]
-    steps = [_load(4), _unless_equal(architecture, _REFUSE), _load(0)]
+    steps = [_load_word(4), _unless_equal(architecture, _REFUSE), _load_word(0)]
     steps += [_jump(0x35, 0x40000000, 0, 1), _return(_REFUSE)]  # the same calls by other numbers
     steps += [_if_equal(number, _REFUSE) for number in others]
     steps += [_if_equal(clone3, _NOT_THERE)]  # the C library then takes clone
     # clone: look whether its flags ask for a thread
-    steps += [_jump(0x15, clone, 0, 3), _load(16), _jump(0x45, 0x10000, 1, 0), _return(_REFUSE)]
+    steps += [
+        _jump(0x15, clone, 0, 3),
+        _load_word(16),
+        _jump(0x45, 0x10000, 1, 0),
+        _return(_REFUSE),
+    ]
     return b"".join([*steps, _return(_ALLOW)])
 
 
@@ -181,7 +186,7 @@ def _step(code, true, false, value):
     return struct.pack("HBBI", code, true, false, value)
 
 
-def _load(offset):
+def _load_word(offset):
     return _step(0x20, 0, 0, offset)
 
 

@@ -103,11 +103,11 @@ def _chosen(student, paths, name):
     if len(notebooks) > 1:
         others = ", ".join(p.name for p in notebooks if p != submission.path)
         submission.notes.append(f"several notebooks: {submission.path.name} counts, not {others}")
-    _read(submission)
+    _read_notebook(submission)
     return submission
 
 
-def _read(submission):
+def _read_notebook(submission):
     """Read the notebook into its submission; what cannot be read becomes a note."""
     path = submission.path
     try:

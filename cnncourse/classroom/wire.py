@@ -89,17 +89,17 @@ def unpack(packed, depth=0, trusted=False):
     if kind == "complex":
         return complex(*map(float, content))
     if kind == "array":
-        return _array(content)
+        return _unpacked_array(content)
     if kind == "tensor":
         import torch
 
-        return torch.from_numpy(_array(content))
+        return torch.from_numpy(_unpacked_array(content))
     if kind in ("function", "built") and trusted:
         return _made(kind, content)
     raise ValueError(f"message: expected a packed value, got {kind!r}")
 
 
-def write(stream, message):
+def write_line(stream, message):
     """Write a message as one line."""
     stream.write(json.dumps(message).encode() + b"\n")
     stream.flush()
@@ -114,7 +114,7 @@ def _packed_array(array):
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _array(text):
+def _unpacked_array(text):
     """Return an array from text; `numpy.load` refuses what would need pickle."""
     array = np.load(io.BytesIO(base64.b64decode(text, validate=True)), allow_pickle=False)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":

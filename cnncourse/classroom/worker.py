@@ -24,7 +24,7 @@ def main():
     from cnncourse.classroom import wire
 
     def reply(message):
-        wire.write(replies, message)
+        wire.write_line(replies, message)
 
     job = json.loads(requests.readline())
     for name in job["preload"]:
