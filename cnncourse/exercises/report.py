@@ -266,6 +266,8 @@ def _guess(exercise, triples, faults):
     for name, sentence, change in _CHANGED_BACK:
         if all(_alike(expected.value, _changed(change, got.value)) for expected, got, _ in wrong):
             return Cause(name, sentence, known=False)
+    if any(getattr(fault, "kind", "") != "value" for fault in faults if fault is not None):
+        return None
     return _not_a_number(values) or _proportion(wrong)
 
 
@@ -306,8 +308,7 @@ def _changed(change, value):
 
 def _not_a_number(values):
     """Say whether there is NaN in the first wrong value."""
-    array = _array(values[0])
-    if array.dtype.kind in "fc" and np.isnan(array).any():
+    if any(_kind(value) in "fc" and np.isnan(_array(value)).any() for value in values):
         sentence = "there is NaN in the result: something was 0 / 0, infinite, or a log of 0."
         return Cause("not a number", sentence, known=False)
     return None
@@ -317,8 +318,10 @@ def _proportion(wrong):
     """Say whether all values are the same multiple of what was expected."""
     ratios = []
     for expected, got, _ in wrong:
+        if _kind(expected.value) not in "iuf" or _kind(got.value) not in "iuf":
+            return None
         a, b = _array(expected.value), _array(got.value)
-        if a.dtype.kind not in "iuf" or b.dtype.kind not in "iuf" or a.shape != b.shape:
+        if a.shape != b.shape:
             return None
         kept = np.abs(a) > 1e-9
         if (np.abs(b[~kept]) > 1e-9).any():
@@ -329,6 +332,12 @@ def _proportion(wrong):
         return None
     sentence = f"every value is {ratios[0]:.4g} times what it should be."
     return Cause("a constant factor", sentence, known=False)
+
+
+def _kind(value):
+    """Return the kind of an array or number; "O" for anything else."""
+    plain = hasattr(value, "shape") or isinstance(value, bool | int | float | complex)
+    return _array(value).dtype.kind if plain else "O"
 
 
 def _array(value):

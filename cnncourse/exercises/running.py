@@ -36,8 +36,8 @@ class Built:
 
     Examples
     --------
-    >>> Built(range, 3).make()
-    range(0, 3)
+    >>> Built(range, 3), Built(range, 3).make()
+    (range(3), range(0, 3))
     """
 
     function: object
@@ -46,6 +46,9 @@ class Built:
     def __init__(self, function, *parts):
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "parts", parts)
+
+    def __repr__(self):
+        return f"{self.function.__name__}({', '.join(map(repr, self.parts))})"
 
     def make(self):
         """Return the argument."""

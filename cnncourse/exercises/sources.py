@@ -109,9 +109,12 @@ def _top_level(module):
 
 
 def _names_in(node):
-    """Return the names that a statement uses, its decorators' apart."""
+    """Return the names that a statement takes from outside, its decorators' apart."""
     parts = [*node.body, node.args] if isinstance(node, ast.FunctionDef) else [node]
-    return [n.id for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)]
+    nodes = [n for part in parts for n in ast.walk(part)]
+    own = {n.arg for n in nodes if isinstance(n, ast.arg)}
+    own |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return [n.id for n in nodes if isinstance(n, ast.Name) and n.id not in own]
 
 
 def _import_of(node, name):
