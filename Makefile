@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 1
 export MPLCONFIGDIR ?= $(CURDIR)/.venv/matplotlib
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: help book test serve lab bench lint format clean
+.PHONY: help book test slides serve lab bench lint format clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ book: _build/.built ## execute every notebook and build the book
 
 test: _build/.built .venv/.nbgrader ## everything that can be checked: unit tests, doctests, notebooks, the book in a browser
 	$(BIN)/python -m pytest
+
+slides: _build/.built ## slides of every chapter, from the built book
+	@$(BIN)/python book/slides.py
 
 serve: _build/.built ## show the built book at http://localhost:8000
 	$(BIN)/python -m http.server --bind localhost --directory _build/html 8000

@@ -66,7 +66,7 @@ def pages():
     return sorted(
         p.relative_to(HTML).as_posix()
         for p in HTML.glob("**/*.html")
-        if "_static" not in p.relative_to(HTML).parts
+        if not {"_static", "slides"} & {*p.relative_to(HTML).parts}
     )
 
 

@@ -34,7 +34,11 @@ def tracked():
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     ending = {".py", ".md", ".yml", ".toml", ".ipynb", ".txt", ".css", ".js", ".svg", ""}
     paths = [ROOT / name for name in names.split("\0")]
-    return [p for p in paths if p.suffix in ending and "mathjax" not in p.parts and p.is_file()]
+    return [
+        p
+        for p in paths
+        if p.suffix in ending and not {"mathjax", "reveal"} & {*p.parts} and p.is_file()
+    ]
 
 
 def test_stems_and_order_are_the_same_in_book_package_and_tests():
