@@ -37,9 +37,10 @@ serve: _build/.built ## show the built book at http://localhost:8000
 lab: .venv/.lab ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab $(LAB_ARGS) book
 
-bench: .venv/.ready ## compare with torch and SciPy, one thread, and write what the book's page shows
+bench: .venv/.nbgrader ## compare with torch, SciPy and nbgrader, and write what the book's pages show
 	$(BIN)/python benchmarks/convolution.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/grading.py
 
 lint: .venv/.ready ## style of code and notebooks
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ BOOK = Path(__file__).resolve().parent
 BUILD = BOOK.parent / "_build"
 ROOM = 21  # lines that a slide holds
 FIGURE = 11  # lines that a figure takes
-PLAIN = re.compile(r"^(?![#|>$<\-*\s]|\d+\. |\*\*[^*]*\*\*$).+")
+PLAIN = re.compile(r"^(?![#|>$<\-\s]|\d+\. |\* |\*\*[^*]*\*\*$).+")
 
 
 def planned(notebook):
