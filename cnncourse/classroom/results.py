@@ -257,10 +257,11 @@ def _item_table(assignment, records):
         right = sum(row["points"] >= row["of"] for row in rows)
         mean = sum(row["points"] for row in rows) / len(rows) / worth
         empty = sum(row["state"] == "empty" for row in rows)
-        lines.append(
-            f"<tr><td>{html.escape(find(name).title)}</td><td>{right / len(rows):.0%}</td>"
-            f"<td>{mean:.0%}</td><td>{empty}</td></tr>"
-        )
+        cells = [f"{right / len(rows):.0%}", f"{mean:.0%}", str(empty)]
+        if all(row["state"] == "by hand" for row in rows):
+            cells = ["not read yet", "", ""]
+        title = html.escape(find(name).title)
+        lines.append(f"<tr><td>{title}</td>{''.join(f'<td>{c}</td>' for c in cells)}</tr>")
     return f"<h2>Exercises</h2><table>{head}{''.join(lines)}</table>"
 
 
@@ -314,6 +315,7 @@ section{border-left:.3rem solid #7f7f7f;padding:.1rem .8rem;margin:1rem 0}
 section h2{margin:.3rem 0}section p{margin:.3rem 0}
 .right{border-color:#009e73}.wrong{border-color:#d55e00}
 small{font-weight:400;opacity:.75;margin-left:.5rem}
+td,th{overflow-wrap:break-word;hyphens:auto}th{white-space:nowrap}
 code{font-family:ui-monospace,monospace;font-size:.9em}
 table{border-collapse:collapse;width:100%}caption{text-align:left;opacity:.75}
 td,th{border-bottom:1px solid #8885;padding:.25rem .6rem .25rem 0}

@@ -97,7 +97,7 @@ class Report:
             expected = f"; expected {self.wanted}" if self.wanted else ""
             lines.append(f"{case}{self.problem}{expected}.")
         elif self.problem:
-            lines.append(f"In the first wrong case: {self.problem}.")
+            lines.append(f"In the first wrong case: {self.problem}." if several else self.problem)
         if self.cause:
             lines.append(f"{'Probably' if self.cause.known else 'Perhaps'}: {self.cause.sentence}")
         if self.printed and reveal:
