@@ -26,7 +26,7 @@ book: _build/.built ## execute every notebook and build the book
 	@$(BIN)/python book/build.py --open
 
 test: _build/.built .venv/.nbgrader ## everything that can be checked: unit tests, doctests, notebooks, the book in a browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 slides: _build/.built ## slides of every chapter, from the built book
 	@$(BIN)/python book/slides.py

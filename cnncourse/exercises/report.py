@@ -308,7 +308,7 @@ def _changed(change, value):
 
 def _not_a_number(values):
     """Say whether there is NaN in the first wrong value."""
-    if any(_kind(value) in "fc" and np.isnan(_array(value)).any() for value in values):
+    if any(_dtype_kind(value) in "fc" and np.isnan(_array(value)).any() for value in values):
         sentence = "there is NaN in the result: something was 0 / 0, infinite, or a log of 0."
         return Cause("not a number", sentence, known=False)
     return None
@@ -318,7 +318,7 @@ def _proportion(wrong):
     """Say whether all values are the same multiple of what was expected."""
     ratios = []
     for expected, got, _ in wrong:
-        if _kind(expected.value) not in "iuf" or _kind(got.value) not in "iuf":
+        if _dtype_kind(expected.value) not in "iuf" or _dtype_kind(got.value) not in "iuf":
             return None
         a, b = _array(expected.value), _array(got.value)
         if a.shape != b.shape:
@@ -334,7 +334,7 @@ def _proportion(wrong):
     return Cause("a constant factor", sentence, known=False)
 
 
-def _kind(value):
+def _dtype_kind(value):
     """Return the kind of an array or number; "O" for anything else."""
     plain = hasattr(value, "shape") or isinstance(value, bool | int | float | complex)
     return _array(value).dtype.kind if plain else "O"
