@@ -339,7 +339,10 @@ def test_reports_are_html_that_trusts_nobody(made):
     report = judged(found, lambda x: "<script>")
     assert "<script>" not in report._repr_html_()
     drawn = judged(found, lambda x: x**2 + np.eye(*x.shape))._repr_html_()
-    assert drawn.count("<svg") == 2
+    assert drawn.count("<svg") == 3  # the argument, what came, what was expected
+    assert drawn.count("#D55E00") >= 1
+    large = made(lambda x: x[:1, :1], [(np.ones((20, 20)),)])
+    assert judged(large, lambda x: 2 * x[:1, :1])._repr_html_().count("<svg") == 2
     assert as_html("`a*b*c` *d* <e>") == "<code>a*b*c</code> <em>d</em> &lt;e&gt;"
 
 

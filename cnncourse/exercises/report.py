@@ -50,7 +50,9 @@ class Report:
     cause : Cause or None
         The probable one.
     pictures : dict of str to array
-        What came and what was expected, if it can be drawn.
+        What went in, came out and was expected, if it can be drawn.
+    mark : tuple of int
+        Row and column of the first wrong value in it.
     printed : str
         What the function printed there.
     """
@@ -121,14 +123,14 @@ class Report:
         )
 
     def _grids(self):
-        """Return what came and what was expected as grids of numbers."""
+        """Return what went in, what came out and what was expected, as grids of numbers."""
         if not self.pictures:
             return ""
         from cnncourse import show
 
-        (row, column), (title, *_) = self.mark, self.pictures
-        alt = "What your function returned, and what was expected, as numbers."
-        marks = {title: (row, column, 1, 1)}
+        row, column = self.mark
+        alt = "What your function got and returned, and what was expected, as numbers."
+        marks = {"your result": (row, column, 1, 1)}
         return show.grid(self.pictures, marks=marks, alt=alt)._repr_html_()
 
 
@@ -227,16 +229,28 @@ def _describe(report, exercise, expected, got, arguments, fault):
         if exercise.kind == "number" and fault.kind == "value":
             report.wanted = ""  # that would be the answer
         if fault.index and not fault.where:
-            _draw(report, expected.value, got.value, fault.index)
+            given = dict(zip(exercise.parameters, arguments, strict=True))
+            _draw(report, given, expected.value, got.value, fault.index)
 
 
-def _draw(report, expected, got, index):
-    """Keep the two planes that hold the first wrong value, if they are small."""
-    planes = [np.atleast_2d(_array(value)[index[:-2]]) for value in (got, expected)]
-    rows, columns = planes[0].shape
-    if rows <= 8 and columns <= 10 and planes[0].dtype.kind in "biuf":
-        report.pictures = dict(zip(("your result", "expected"), planes, strict=True))
-        report.mark = (index[-2] if len(index) > 1 else 0, index[-1])
+def _draw(report, given, expected, got, index):
+    """Keep the two planes that hold the first wrong value, and small arguments, as pictures."""
+    planes = [_plane(value, index) for value in (got, expected)]
+    if any(plane is None for plane in planes):
+        return
+    small = {name: _plane(value, (0, 0, 0, 0)) for name, value in given.items()}
+    report.pictures = {name: plane for name, plane in small.items() if plane is not None}
+    report.pictures |= dict(zip(("your result", "expected"), planes, strict=True))
+    report.mark = (index[-2] if len(index) > 1 else 0, index[-1])
+
+
+def _plane(value, index):
+    """Return the plane of an array that an index lies in; None if it is none, or not small."""
+    if not hasattr(value, "shape") or _dtype_kind(value) not in "biuf" or not np.ndim(value):
+        return None
+    array = _array(value)
+    plane = np.atleast_2d(array[index[: max(0, array.ndim - 2)]])
+    return plane if plane.size and plane.shape[0] <= 8 and plane.shape[1] <= 10 else None
 
 
 def _known(exercise, outcomes, student):
