@@ -130,6 +130,13 @@ def test_the_first_wrong_place_is_told():
     assert found.expected == "4.0"
 
 
+def test_numbers_that_look_alike_are_written_in_full():
+    found = comparing.difference(10000.5, 10000.51, rtol=1e-9)
+    assert (found.sentence, found.expected) == ("got 10000.51", "10000.5")
+    found = comparing.difference(np.array([1234567.25]), np.array([1234567.5]), rtol=1e-9)
+    assert (found.sentence, found.expected) == ("got 1234567.5 at [0]", "1234567.25")
+
+
 def test_long_values_are_written_short():
     assert comparing.brief(np.zeros((9, 9))) == "an array of shape (9, 9)"
     assert comparing.brief([1] * 50) == "a list of 50"
@@ -259,6 +266,7 @@ def test_a_known_mistake_is_named_and_others_are_guessed(made):
         (lambda x: 3 * x**2, "a constant factor"),
         (lambda x: x**2 / 0 * 0, "not a number"),
         (lambda x: x, "returns its argument"),
+        (lambda x: (x**2).tolist(), "a list"),
         (lambda x: None, "returns nothing"),
         (lambda x: print(x), "prints"),
         (lambda x: 5, "always the same"),

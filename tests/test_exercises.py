@@ -83,6 +83,7 @@ def test_right_answers_pass_and_known_mistakes_are_named(exercise, student):
             assert report.right == option.right
             assert option.right or report.cause.sentence == option.why
         return
+    assert not any(outcome.error for outcome in exercise.expected(student))
     for answer in (exercise.right, *exercise.others):
         report = judged(exercise, answer, student)
         assert report.right, f"{answer.__name__}\n{report}"

@@ -130,7 +130,8 @@ def _number_difference(expected, got, rtol, atol):
     a, b = (np.asarray(_plain(v)) for v in (expected, got))
     if _close(a, b, rtol, atol).all():
         return None
-    return Difference("value", f"got {brief(got)}", brief(expected))
+    wanted, came = _told_apart(expected, got)
+    return Difference("value", f"got {came}", wanted)
 
 
 def _array_difference(expected, got, rtol, atol):
@@ -148,7 +149,16 @@ def _array_difference(expected, got, rtol, atol):
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     at = f" at {list(index)}" if index else ""
     many = f", and {wrong.sum()} of {wrong.size} values differ" if wrong.size > 1 else ""
-    return Difference("value", f"got {brief(b[index])}{at}{many}", brief(a[index]), index)
+    wanted, came = _told_apart(a[index], b[index])
+    return Difference("value", f"got {came}{at}{many}", wanted, index)
+
+
+def _told_apart(expected, got):
+    """Write two numbers, with all their digits if they look alike otherwise."""
+    wanted, came = brief(expected), brief(got)
+    if wanted == came:
+        wanted, came = (repr(np.asarray(_plain(value)).item()) for value in (expected, got))
+    return wanted, came
 
 
 def _sequence_difference(expected, got, rtol, atol):

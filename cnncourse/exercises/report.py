@@ -271,6 +271,11 @@ def _guess(exercise, triples, faults):
         return _PRINTS if any(got.printed for _, got, _ in wrong) else _NOTHING
     if faults and all(f in ("changed", "shared", None) for f in faults):
         return _CHANGES if "changed" in faults else None
+    if all(
+        isinstance(v, list) and _alike(e.value, _read(v))
+        for v, (e, *_) in zip(values, wrong, strict=True)
+    ):
+        return _A_LIST
     if len(triples) > 1 and _all_alike([t[1].value for t in triples]):
         return Cause("always the same", "the result is the same in every case.", known=False)
     for name in exercise.parameters:
@@ -288,6 +293,7 @@ def _guess(exercise, triples, faults):
 _PRINTS = Cause("prints", "it prints its result; it has to `return` it.", known=False)
 _NOTHING = Cause("returns nothing", "a `return` is missing, at least on one path.", known=False)
 _CHANGES = Cause("changes its input", "work on a copy: `x = x.copy()`.", known=False)
+_A_LIST = Cause("a list", "the numbers are right; return an array: `np.array(…)`.", known=False)
 _CHANGED_BACK = [
     ("transposed", "rows and columns are swapped in the result.", lambda a: a.swapaxes(-1, -2)),
     ("sign", "the sign is the wrong way round.", lambda a: -a),
@@ -297,6 +303,14 @@ _CHANGED_BACK = [
     ("off by one, too large", "it is too large by 1 everywhere.", lambda a: a - 1),
     ("off by one, too small", "it is too small by 1 everywhere.", lambda a: a + 1),
 ]
+
+
+def _read(values):
+    """Return a list as an array, or None."""
+    try:
+        return np.array(values)
+    except ValueError:
+        return None
 
 
 def _alike(expected, got):
