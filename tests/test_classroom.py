@@ -9,16 +9,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import close
 
-from cnncourse.classroom import assignment, command, grading, results, submissions, wire
+from cnncourse.classroom import assignment, command, grading, results, sandbox, submissions, wire
 from cnncourse.classroom.worker import plain_python
 from cnncourse.exercises import catalogue, find
 from cnncourse.exercises.cells import solution_cell_text
-from cnncourse.exercises.running import Built
+from cnncourse.exercises.running import Built, Outcome, call
 
 COUNT, WEIGHTS, RGB, BUDGET = NAMES = (
     "convolution/count-outputs",
@@ -114,8 +115,17 @@ def test_tensors_and_arrays_that_do_not_lie_in_one_piece_come_back():
     close(wire.unpack(wire.pack(np.eye(3)[:, ::-2])), np.eye(3)[:, ::-2])
 
 
+def test_what_torch_returns_comes_back():
+    import torch
+
+    loss = wire.unpack(wire.pack(torch.tensor(0.5, requires_grad=True)))
+    assert (loss.shape, loss.dtype, loss.item()) == ((), torch.float32, 0.5)
+    assert wire.unpack(wire.pack(torch.zeros(2, 3).shape)) == (2, 3)
+    close(wire.unpack(wire.pack(torch.ones(2, dtype=torch.bfloat16))), torch.ones(2))
+
+
 def test_what_is_no_plain_value_is_not_sent():
-    for value in (object(), {1, 2}, np.array([object()]), b"bytes", int):
+    for value in (object(), {1, 2}, np.array([object()]), b"bytes", int, 10**5000):
         with pytest.raises(TypeError, match="expected"):
             wire.pack(value)
 
@@ -168,6 +178,14 @@ def test_cells_lose_ipythons_own_lines():
     assert plain_python("%pip install x\ny = 5 % 3\n  !ls\n?y") == "pass\ny = 5 % 3\n  pass\npass"
     assert plain_python("%%time\nx = 1") == "x = 1"
     assert plain_python("%%bash\nls") == ""
+    assert (
+        plain_python("%time x = 1\nfiles = !ls\nnp.sum?\ny == !z") == "x = 1\npass\npass\ny == !z"
+    )
+
+
+def test_python_that_looks_like_a_magic_stays():
+    for text in ('x = ("%d"\n  % 3)', 's = """\n!\n"""'):
+        assert plain_python(text) == text
 
 
 # assignments
@@ -245,6 +263,8 @@ def test_verifying_finds_a_mistake_that_earns_all_points(monkeypatch):
         ("kimanna_late_10234_998877_week4-1", "kimanna"),
         ("Anna Kim_10234_assignsubmission_file", "Anna Kim"),
         ("Anna Kim_10234_assignsubmission_file_", "Anna Kim"),
+        ("Anna Kim_10234_assignsubmission_file_week4", "Anna Kim"),
+        ("two\nlines", "two lines"),
         ("김안나", "김안나"),
     ],
 )
@@ -268,7 +288,124 @@ def test_checkpoints_of_jupyter_are_no_submissions(tmp_path):
     assert found.notes == ["no notebook was handed in"]
 
 
+def test_two_students_of_one_name_are_two(tmp_path):
+    for number in (10, 20):
+        (tmp_path / f"kimanna_{number}_998_week4.ipynb").write_text("{}")
+        (tmp_path / f"kimanna_{number}_999_week4-1.ipynb").write_text("{}")
+    found = submissions.find_submissions(tmp_path)
+    assert [(s.student, s.path.name) for s in found] == [
+        ("kimanna 10", "kimanna_10_999_week4-1.ipynb"),
+        ("kimanna 20", "kimanna_20_999_week4-1.ipynb"),
+    ]
+
+
+def test_notebooks_are_found_as_browsers_and_colab_save_them(tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    lines = ["STUDENT = 'kim'\r\n", "x = 1"]
+    text = json.dumps({"cells": [{"cell_type": "code", "source": lines}], "nbformat": 4})
+    for name in ("a.ipynb.txt", "b.IPYNB", "c.ipynb.json", "_d.ipynb"):
+        (place / name).write_text("\ufeff" + text, "utf-8")
+    (tmp_path / "link").symlink_to(place)  # as macOS has for /tmp
+    found = submissions.find_submissions(tmp_path / "link")
+    assert [s.student for s in found] == ["_d", "a", "b", "c"]
+    assert all(s.said == "kim" and not s.notes for s in found)
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ('STUDENT = "kim "  # my name', "kim "),
+        ("STUDENT='김 안나'", "김 안나"),
+        ("STUDENT = 20241234", "20241234"),
+        ('STUDENT = ""\nSTUDENT = "kim"\nSTUDENT = ""', "kim"),
+        ('STUDENT = "\ud800"', "?"),
+        ("STUDENT\n= 'kim'", ""),
+    ],
+)
+def test_the_name_is_what_the_notebook_takes(cell, said):
+    assert submissions._said([(1, "x = 2"), (2, cell)]) == said
+
+
 # grading
+
+
+def test_a_name_in_other_capitals_is_no_other_name(task):
+    made, folder = task
+    place = hand_in(folder, "Kim Anna", " kim  anna", **right(" kim  anna"))
+    (record,) = grade(made, place, folder.parent / "out")
+    assert (record["total"], record["notes"]) == (7, [])
+
+
+def test_numbers_and_letters_may_be_written_in_more_than_one_way(task):
+    made, folder = task
+    answers = right("kim")
+    number, letter = (find(name).right_answer("kim") for name in (WEIGHTS, RGB))
+    answers["how_many_weights"] = f"how_many_weights = {float(number)}"
+    answers["three_channels_in"] = f"three_channels_in = '({letter.lower()}).'"
+    assert grade(made, hand_in(folder, "kim", **answers), folder.parent / "out")[0]["total"] == 7
+    answers["how_many_weights"] = f"how_many_weights = '{number}'"
+    answers["three_channels_in"] = "three_channels_in = 2"
+    answers["count_outputs"] = "count_outputs = 4"
+    (record,) = grade(made, hand_in(folder, "kim", **answers), folder.parent / "out")
+    told = [record["exercises"][name]["feedback"][1] for name in NAMES[:3]]
+    assert record["total"] == 0
+    assert "expected a function, got a whole number" in told[0]
+    assert "expected a whole number" in told[1]
+    assert "expected one of the letters A, B, C, D" in told[2]
+
+
+def test_errors_without_a_message_or_with_lines_keep_their_names():
+    def raises(error):
+        assert error is not None
+        raise error
+
+    kinds = [call(raises, (e,)).error for e in (ValueError(), ValueError("a\nb"), KeyError("k"))]
+    assert kinds == [
+        "ValueError (line 3 of your function)",
+        "ValueError: a (line 3 of your function)",
+        "KeyError: 'k' (line 3 of your function)",
+    ]
+    expected, got = Outcome(error="ValueError: a"), Outcome(error=kinds[0])
+    assert find(COUNT).fault(expected, got, ()) is None
+
+
+def test_what_fails_in_the_grader_is_noted_and_costs_no_other(task, monkeypatch):
+    made, folder = task
+    hand_in(folder, "kim", **right("kim"))
+    place, out = hand_in(folder, "lee", **right("lee")), folder.parent / "out"
+    real = grading._collect
+    monkeypatch.setattr(
+        grading,
+        "_collect",
+        lambda c, e, student, *rest: real(c, e, student, *rest) if student == "kim" else 1 / 0,
+    )
+    kim, lee = grade(made, place, out)
+    assert (kim["total"], lee["total"]) == (7, 0)
+    assert lee["notes"] == ["could not be graded (ZeroDivisionError): read it yourself"]
+    monkeypatch.undo()
+    assert grade(made, place, out)[1]["total"] == 7
+
+
+def test_ctrl_c_ends_it_soon(task, monkeypatch):
+    made, folder = task
+    for i in range(8):
+        place = hand_in(folder, f"student{i}")
+    real, seen = grading._one, []
+    monkeypatch.setattr(grading, "_one", lambda *words: seen.append(1) or real(*words))
+    monkeypatch.setattr(grading, "_keep", lambda *words: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        grade(made, place, folder.parent / "out", jobs=1)
+    assert len(seen) < 5
+
+
+def test_where_no_process_can_start_it_is_said_before_anybody_gets_nothing(monkeypatch):
+    monkeypatch.setattr(sandbox, "_starts", lambda sandboxed: False)
+    with pytest.raises(RuntimeError, match="a process that finds cnncourse"):
+        sandbox.decide("auto")
+    monkeypatch.setattr(sandbox, "os", SimpleNamespace(name="nt"))
+    with pytest.raises(RuntimeError, match="got Windows"):
+        sandbox.decide("auto")
 
 
 def test_right_wrong_and_empty_answers_earn_what_they_should(task):
@@ -279,8 +416,9 @@ def test_right_wrong_and_empty_answers_earn_what_they_should(task):
     kim, lee, mo = grade(made, place, folder.parent / "out")
     assert [r["total"] for r in (kim, lee)] == [7, 0]
     assert {row["state"] for row in kim["exercises"].values()} == {"right", "by hand"}
-    assert lee["exercises"][COUNT]["cause"]["name"] == "returns nothing"
-    assert lee["exercises"][WEIGHTS]["state"] == "empty"
+    for name in (COUNT, WEIGHTS):  # as `check` has it
+        assert lee["exercises"][name]["state"] == "empty"
+        assert "is not in the notebook, or nothing" in lee["exercises"][name]["feedback"][0]
     assert 0 < mo["exercises"][COUNT]["points"] < 4
     assert mo["exercises"][COUNT]["cause"]["name"] == "padding in total"
 
@@ -343,6 +481,7 @@ def test_a_killed_grader_goes_on_where_it_was(task):
     process = subprocess.Popen(
         [sys.executable, "-c", f"from cnncourse.classroom.command import main; main({words})"],
         stderr=subprocess.DEVNULL,
+        env=os.environ | {"TMPDIR": str(folder.parent)},  # what a killed grader leaves goes, too
     )
     records = out / "records"
     while len(list(records.glob("*.json"))) < 3:
@@ -453,6 +592,37 @@ def test_points_given_by_hand_are_added_and_never_lost(written):
         results.write_results(made, grade(made, place, out), out)
 
 
+def test_points_by_hand_survive_odd_names_other_folders_and_semicolons(written):
+    made, records, out = written
+    path, text = out / "rubrics.csv", find(BUDGET).rubric[0].text
+    head = rows_of(path)[0]
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        rows = [head, ["'=mo", "1"], ["kim", "2"], ["left", "1,5"]]
+        csv.writer(file, delimiter=";").writerows(rows)
+    mo, kim = results.write_results(made, records, out)
+    assert [r["exercises"][BUDGET]["points"] for r in (mo, kim)] == [1, 2]
+    assert [row[:2] for row in rows_of(path)[1:]] == [["'=mo", "1"], ["kim", "2"], ["left", "1.5"]]
+    path.write_text(f"name,{text}\nkim,1\n", "utf-8")
+    with pytest.raises(ValueError, match="expected columns for the student"):
+        results.write_results(made, records, out)
+    assert path.read_text("utf-8").startswith("name")
+
+
+def test_cells_that_begin_like_a_formula_are_harmless_and_read_as_they_were():
+    for name in ("=1", "-1+cmd|x", "@x", "a;=1", "＝1", "\t=1", "a\r-1"):
+        cell = results._harmless(name)
+        assert not re.search(r"(^|[;\t\r\n])\s*[=+@＝-]", cell)
+        assert results._as_written(cell) == name
+    for name in ("kim-lee", "O'Neil", "a = b", "0.5"):
+        assert results._harmless(name) == name
+
+
+def test_every_student_has_a_page():
+    students = ["a!", "a?", "a_-2", "A_", "a" * 99, "a" * 98]
+    names = results._file_names([{"student": student} for student in students])
+    assert len({name.lower() for name in names}) == len(students)
+
+
 # the command line
 
 
@@ -470,7 +640,10 @@ def test_the_command_line_goes_from_assignment_to_grades(tmp_path, monkeypatch, 
 def test_the_command_line_says_what_is_wrong_and_exits_with_2(tmp_path, capsys):
     assert command.main(["grade", str(tmp_path), str(tmp_path), "--out", str(tmp_path)]) == 2
     assert "cnncourse: assignment: expected a folder" in capsys.readouterr().err
-    assert command.main(["assignment", "new", str(tmp_path / "a"), "--exercises", "pool/x"]) == 2
+    for word in ("pool/x", "pool", "kinds"):
+        assert command.main(["assignment", "new", str(tmp_path / "a"), "--exercises", word]) == 2
+    assert command.main(["exercises", "pool"]) == 2
+    assert "chapter: expected one of" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         command.main([])
 

@@ -6,13 +6,19 @@ import shutil
 import signal
 import subprocess
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from cnncourse.classroom import assignment, grading, sandbox
-from cnncourse.exercises import find
+from cnncourse.exercises import catalogue, find
 from cnncourse.exercises.cells import solution_cell_text
+from cnncourse.exercises.comparing import difference
+from cnncourse.exercises.kinds import CATALOGUE, FunctionExercise
+from cnncourse.exercises.report import assess
+from cnncourse.exercises.running import Outcome
+from cnncourse.exercises.sources import definition
 
 COUNT, WEIGHTS, RGB = (
     "convolution/count-outputs",
@@ -146,6 +152,43 @@ CLASS = {
     "asks": ("name = input('who are you? ')", None, ALL),
     "magics": ("%matplotlib inline\n!rm -rf /\nx = 1", None, ALL),
     "syntax": ("def f(:", None, ALL),
+    "nameless-error": (
+        "class E(Exception): pass\nE.__name__ = E.__qualname__ = ''; E.__module__ = 'builtins'",
+        "def count_outputs(*a): raise E('x')",
+        REST,
+    ),
+    "half-a-letter": ("raise ValueError('\\ud800')", None, ALL),
+    "error-without-words": (
+        "class E(Exception):\n    def __str__(self): return 1 / 0\nraise E",
+        None,
+        ALL,
+    ),
+    "number-without-end": ("", "def count_outputs(*a): return 10**5000", REST),
+    "flood": ("", "def count_outputs(*a): return 'x' * 60_000_000", REST),
+    "flood-of-lists": ("", "def count_outputs(*a): return [[]] * 10**6", REST),
+    "fills-memory": (
+        "import os\nfull = 0\nfor place in ('/tmp', '/dev/shm', '.', '/', '/dev', '/usr'):\n"
+        "    try:\n        for i in range(20): open(f'{{place}}/{{i}}', 'wb').write(bytes(2**24))\n"
+        "    except OSError: full += 1\nraise ValueError(f'{{full}} of 6')",
+        None,
+        ALL,
+    ),
+    "kernel-settings": (  # opened, never written
+        "import os\nos.open('/proc/sys/kernel/core_pattern', os.O_WRONLY)",
+        None,
+        ALL,
+    ),
+    "own-namespace": (
+        "import ctypes\nraise ValueError(ctypes.CDLL(None).unshare(0x10020000))",
+        None,
+        ALL,
+    ),
+    "lists-the-package": (
+        "import os\nimport cnncourse.exercises as e\n"
+        "raise ValueError(' '.join(sorted(os.listdir(os.path.dirname(e.__file__)))))",
+        None,
+        ALL,
+    ),
 }
 BROKEN = (0, 0, 0)
 
@@ -153,11 +196,14 @@ BROKEN = (0, 0, 0)
 def notebook(first, count):
     """Return a submission as a notebook."""
     answers = [RIGHT[COUNT] if count is None else count, RIGHT[WEIGHTS], RIGHT[RGB]]
-    cells = [
-        {"cell_type": "code", "metadata": {}, "source": text, "outputs": []}
-        for text in (first, *answers)
-    ]
-    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    return of_cells([first, *answers])
+
+
+def of_cells(texts, metadata=()):
+    """Return code cells as a notebook."""
+    cells = [{"cell_type": "code", "metadata": {}, "source": t, "outputs": []} for t in texts]
+    metadata = {} if metadata == () else metadata
+    return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +230,12 @@ def graded(tmp_path_factory):
     (here / "odd-cells.ipynb").write_text('{"cells": [3, {"cell_type": "code", "source": 5}]}')
     (here / "not-utf8.ipynb").write_bytes(b'{"cells": ["\xff\xfe"]}')
     (here / "deep.ipynb").write_text("[" * 100_000)
+    (here / "many-cells.ipynb").write_text(of_cells(["1 / 0"] * 40_000))
+    for student, metadata in {"no-metadata": None, "odd-metadata": {"kernelspec": "x"}}.items():
+        (here / f"{student}.ipynb").write_text(of_cells(["x = 1"], metadata=metadata))
+    (here / "two\nlines,=1.ipynb").write_text(notebook("", None))
+    (here / os.fsdecode(b"not-utf8-\xff.ipynb")).write_text(notebook("", None))
+    os.mkfifo(here / "pipe.ipynb")
     (here / "nothing").mkdir()
     (here / "link.ipynb").symlink_to(here / "honest.ipynb")
     (here / "two").mkdir()
@@ -252,6 +304,8 @@ def test_the_grade_is_what_the_code_earns(graded, student):
         ("deep", "it has not the form of a notebook"),
         ("nothing", "no notebook was handed in"),
         ("link", "it is a link to another file"),
+        ("pipe", "it is no file"),
+        ("many-cells", "it has more than 1000 cells"),
     ],
 )
 def test_what_cannot_be_read_earns_nothing_and_says_why(graded, student, note):
@@ -267,6 +321,13 @@ def test_of_several_files_one_counts_and_a_wrong_kernel_is_noted(graded):
     assert other["notes"] == ["the notebook's kernel is R, not Python"]
 
 
+def test_odd_names_and_metadata_are_read_as_what_they_are(graded):
+    for student in ("two lines,=1", "not-utf8-\\udcff"):
+        assert points(graded["records"][student]) == ALL
+    for student in ("no-metadata", "odd-metadata"):
+        assert graded["records"][student]["notes"] == []
+
+
 def test_nothing_outside_was_changed(graded):
     assert graded["before"] == graded["after"]
     assert (graded["results"] / "grades.csv").read_text() == SECRET
@@ -278,6 +339,17 @@ def test_nothing_outside_was_read(graded):
     for student in ("reads-the-graders", "reads-others"):
         assert "FileNotFoundError" in graded["records"][student]["errors"]["1"]
     assert "Error" in graded["records"]["reads-the-solutions"]["errors"]["1"]
+    listed = graded["records"]["lists-the-package"]["errors"]["1"]
+    assert listed == "ValueError: __init__.py comparing.py running.py sources.py"
+
+
+def test_the_kernel_takes_no_settings(graded):
+    assert "Error" in graded["records"]["kernel-settings"]["errors"]["1"]
+
+
+def test_no_place_can_be_filled_without_end(graded):
+    assert graded["records"]["fills-memory"]["errors"] == {"1": "ValueError: 6 of 6"}
+    assert graded["records"]["own-namespace"]["errors"] == {"1": "ValueError: -1"}
 
 
 def test_the_network_was_not_reached(graded):
@@ -291,6 +363,66 @@ def test_no_process_was_started_or_is_left(graded):
     lines = subprocess.run(["ps", "axo", "args"], capture_output=True, text=True, check=True).stdout
     assert "sleep 4242" not in lines
     assert "classroom.worker" not in lines
+
+
+@pytest.mark.parametrize("exercise", catalogue(), ids=str)
+def test_no_solution_is_sent(exercise):
+    if exercise.kind == "function":
+        sent = json.dumps(grading._request(exercise, "kim"))
+        for function in (exercise.right, *exercise.others, *exercise.mistakes.values()):
+            assert json.dumps(definition(function))[1:-1] not in sent
+
+
+def test_an_error_is_right_only_where_one_is_expected():
+    exercise = find(COUNT)
+    for error in (":", " ", ": x", "\n"):
+        outcomes = [grading._outcome({"error": error})] * len(exercise.arguments())
+        assert assess(exercise, outcomes).score == 0
+
+
+def test_what_is_no_answer_to_an_own_comparison_is_wrong():
+    exercise = FunctionExercise("try/own", title="T", level="core", minutes=1, statement="")
+    try:
+        exercise.solution(lambda n: n)
+        exercise.cases(lambda rng: [(6,)])
+        exercise.compare(lambda expected, got, n: None if n % got == 0 else difference(1, 2))
+        for value in (0, "x", [], {1: 2, "a": 3}):
+            assert assess(exercise, [Outcome(value)]).score == 0
+        assert difference({"a": 1}, {1: 2, "a": 3}).sentence == "got the keys ['a', 1]"
+    finally:
+        CATALOGUE.pop("try/own")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_one_long_text_in_a_list_does_not_fill_the_graders_memory(nested):
+    words = ["x" * 200_000] + [""] * 200_000  # 150 GB as an array of texts
+    tracemalloc.start()
+    exercise = find(COUNT)
+    outcomes = [Outcome([words] if nested else words) for _ in exercise.arguments()]
+    assert assess(exercise, outcomes).score == 0
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
+def test_a_dict_of_colliding_keys_is_not_read():
+    keys = [[i * (2**61 - 1), None] for i in range(100_000)]  # all have the hash 0
+    began = time.monotonic()
+    assert grading._outcome({"value": {"dict": keys}}).error.startswith("ValueError")
+    assert time.monotonic() - began < 1
+
+
+def test_python_may_be_called_by_a_roundabout_way(monkeypatch):
+    monkeypatch.setattr(sandbox.sys, "executable", f"/tmp/..{sandbox.sys.executable}")
+    assert sandbox._starts.__wrapped__(sandbox.is_there())
+
+
+def test_cells_that_end_the_process_take_no_more_time_than_there_is(tmp_path):
+    (tmp_path / "kim.ipynb").write_text(of_cells(["import os; os._exit(0)"] * 1000))
+    limits, began = grading.Limits(whole=2.0), time.monotonic()
+    words = {"progress": False, "limits": limits}
+    (record,) = grading.grade(TASK, tmp_path, tmp_path / "out", **words)
+    assert record["notes"] == ["stopped after 2 seconds"]
+    assert time.monotonic() - began < 6
 
 
 def test_every_record_is_kept_once(graded):

@@ -26,9 +26,12 @@ def main(arguments=None):
     words = _parser().parse_args(arguments)
     try:
         return words.do(words) or 0
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         print(f"cnncourse: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("cnncourse: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
 
 
 def _parser():
@@ -122,9 +125,9 @@ def _grade(words):
     found = assignment.load(words.assignment)
     if words.sandbox == "auto" and not sandbox.is_there():
         print(
-            "cnncourse: no bubblewrap here. The students' code has limits of time and memory, but "
-            "can read and change your files. Install it (Debian: apt install bubblewrap), or grade "
-            "only what you trust.",
+            "cnncourse: no bubblewrap that works here. The students' code has limits of time and "
+            "memory, but can read and change your files. Install it (Debian: apt install "
+            "bubblewrap), or grade only what you trust.",
             file=sys.stderr,
         )
     limits = grading.Limits(whole=words.seconds, memory=int(words.memory * 2**30))

@@ -7,6 +7,7 @@ import re
 import select
 import threading
 import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Limits:
         Where the system counts them (Linux, for others than the superuser): how many the user who
         grades may have.
     reply : int
-        Bytes of one answer.
+        Bytes of all answers to one exercise. They are kept until the submission is judged.
     """
 
     cell: float = 20.0
@@ -48,7 +49,7 @@ class Limits:
     memory: int = 4 << 30
     file_size: int = 16 << 20
     processes: int = 4096
-    reply: int = 64 << 20
+    reply: int = 8 << 20
 
 
 def grade(
@@ -96,16 +97,47 @@ def grade(
             tqdm(total=len(found), initial=len(found) - len(todo), disable=not progress) as bar,
         ):
             running = [pool.submit(_one, s, assignment, sandboxed, limits, lock) for s in todo]
-            for done in as_completed(running):
-                record = done.result()
-                _keep(records, record)
-                known[record["student"]] = record
-                bar.update()
+            try:
+                for done in as_completed(running):
+                    record = done.result()
+                    _keep(records, record)
+                    known[record["student"]] = record
+                    bar.update()
+            except BaseException:  # Ctrl-C, above all: begin no other
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     return [known[submission.student] for submission in found]
 
 
 def _one(submission, assignment, sandboxed, limits, lock):
-    """Grade one submission; return its record."""
+    """Return the record of one submission, whatever happens: it must not end the others'."""
+    try:
+        errors, notes, rows = _graded(submission, assignment, sandboxed, limits, lock)
+        key = _key(submission, assignment, limits)
+    except Exception as error:
+        failed = f"could not be graded ({type(error).__name__}): read it yourself"
+        errors, notes, key = {}, [*submission.notes, failed], ""  # without a key: try again
+        rows = {
+            name: _row(Report(find(name), [False], problem="It could not be graded."), worth)
+            for name, worth in assignment.worth.items()
+        }
+    record = {
+        "student": submission.student,
+        "key": key,
+        "file": submission.path.name if submission.path else "",
+        "variant": submission.said if assignment.variants else "",
+        "notes": notes,
+        "errors": {str(cell): error for cell, error in sorted(errors.items())},
+        "exercises": rows,
+        "total": round(sum(row["points"] for row in rows.values()), 2),
+        "of": sum(assignment.points),
+    }
+    text = json.dumps(record, ensure_ascii=False)  # with halves of letters in it, if they like
+    return json.loads(text.encode("utf-8", "replace"))
+
+
+def _graded(submission, assignment, sandboxed, limits, lock):
+    """Run and judge a submission; return the errors of its cells, notes, and rows of points."""
     exercises = [find(name) for name in assignment.exercises]
     student = submission.said if assignment.variants else None
     collected, errors, notes = {}, {}, list(submission.notes)
@@ -115,24 +147,21 @@ def _one(submission, assignment, sandboxed, limits, lock):
             submission.cells, asked, student, sandboxed, limits, lock
         )
         notes += more
-    if assignment.variants and submission.cells and submission.said != submission.student:
+    if assignment.variants and submission.cells and not _same_name(submission):
         notes.append(f"STUDENT is {submission.said!r} in the notebook")
     rows = {}
     with lock:  # the right answers and the tests of equality are not made for threads
         for exercise in exercises:
             report = _report(exercise, collected.get(exercise.name), student)
             rows[exercise.name] = _row(report, assignment.worth[exercise.name])
-    return {
-        "student": submission.student,
-        "key": _key(submission, assignment, limits),
-        "file": submission.path.name if submission.path else "",
-        "variant": student or "",
-        "notes": notes,
-        "errors": {str(cell): error for cell, error in sorted(errors.items())},
-        "exercises": rows,
-        "total": round(sum(row["points"] for row in rows.values()), 2),
-        "of": sum(assignment.points),
-    }
+    return errors, notes, rows
+
+
+def _same_name(submission):
+    """Say whether the notebook says the name that its file has, capitals and spaces apart."""
+    names = submission.said, submission.student
+    one, other = (unicodedata.normalize("NFC", name).casefold().split() for name in names)
+    return one == other
 
 
 def _report(exercise, outcomes, student):
@@ -146,14 +175,17 @@ def _report(exercise, outcomes, student):
 
 def _row(report, worth):
     """Return what a record says of one exercise."""
-    cause = report.cause
+    cause, feedback = report.cause, report.lines(reveal=False)
+    if report.state == "empty":  # perhaps it is there by another name
+        name = report.exercise.answer_name
+        feedback = [f"No answer: `{name}` is not in the notebook, or nothing is in it yet."]
     return {
         "points": round(report.score * worth, 2),
         "of": worth,
         "state": report.state,
         "passed": report.passed,
         "cause": cause and {"name": cause.name, "sentence": cause.sentence, "known": cause.known},
-        "feedback": report.lines(reveal=False),
+        "feedback": feedback,
         "details": report.lines(reveal=True),
     }
 
@@ -162,7 +194,7 @@ def _collect(cells, exercises, student, sandboxed, limits, lock):
     """Run the cells and ask for all answers; what kills the process costs only itself."""
     collected, errors, notes, skipped = {}, {}, [], set()
     end = time.monotonic() + limits.whole
-    for _ in range(len(cells) + len(exercises) + 1):
+    while time.monotonic() < end:  # each round loses a cell or an exercise
         rest = [e for e in exercises if e.name not in collected]
         talk = _Talk(sandboxed, limits, end)
         try:
@@ -182,9 +214,7 @@ def _collect(cells, exercises, student, sandboxed, limits, lock):
                 return collected, errors, notes
         finally:
             talk.close()
-        if time.monotonic() > end:
-            break
-    notes.append(f"stopped after {limits.whole:g} seconds or too many crashes")
+    notes.append(f"stopped after {limits.whole:g} seconds")
     return collected, errors, notes
 
 
@@ -193,7 +223,7 @@ class _Talk:
 
     def __init__(self, sandboxed, limits, end):
         self.limits, self.end, self.reason = limits, end, ""
-        self.process, self.buffer = Process(sandboxed), b""
+        self.process, self.buffer, self.left = Process(sandboxed), bytearray(), limits.reply
 
     def run(self, cells, exercises, errors):
         """Run the cells; return the place of the one that ended the process, or None."""
@@ -220,7 +250,7 @@ class _Talk:
         """Return the outcomes of an exercise, one for each case; None if its name is not there."""
         cases = request.pop("wanted")
         self.send(request)
-        outcomes, missing = [], False
+        self.left, outcomes, missing = self.limits.reply, [], False
         for _ in range(cases):
             reply = self.receive(request.get("seconds", 5.0) * 1.5 + 5)
             if reply is None:
@@ -232,7 +262,8 @@ class _Talk:
 
     def send(self, message):
         """Write a line, unless the process no longer reads."""
-        data, deadline = json.dumps(message).encode() + b"\n", time.monotonic() + 10
+        data = memoryview(json.dumps(message).encode() + b"\n")
+        deadline = time.monotonic() + 10
         number = self.process.process.stdin.fileno()
         os.set_blocking(number, False)
         while data and not self.reason:
@@ -247,20 +278,23 @@ class _Talk:
     def receive(self, seconds):
         """Return the next message, or None if it does not come."""
         deadline = min(time.monotonic() + seconds, self.end)
-        number = self.process.process.stdout.fileno()
-        while b"\n" not in self.buffer and not self.reason:
+        number, seen = self.process.process.stdout.fileno(), 0
+        while (end := self.buffer.find(b"\n", seen)) < 0 and not self.reason:
+            seen = len(self.buffer)
             ready, _, _ = select.select([number], [], [], max(0, deadline - time.monotonic()))
             part = os.read(number, 1 << 20) if ready else b""
             self.buffer += part
+            self.left -= len(part)
             if not ready:
                 self.reason = "out of time"
             elif not part:
                 self.reason = "the process ended"
-            elif len(self.buffer) > self.limits.reply:
+            elif self.left < 0:
                 self.reason = "too much was sent"
         if self.reason:
             return None
-        line, _, self.buffer = self.buffer.partition(b"\n")
+        line = bytes(self.buffer[:end])
+        del self.buffer[: end + 1]
         try:
             message = json.loads(line)
             return message if isinstance(message, dict) else {}

@@ -2,6 +2,7 @@
 
 import csv
 import html
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def write_results(assignment, records, results):
     Raises
     ------
     ValueError
-        If a number in ``rubrics.csv`` is no number, or too large.
+        If ``rubrics.csv`` is another table, or a number in it is no number, or too large.
     """
     results = Path(results)
     given = read_rubrics(assignment, results / RUBRICS)
@@ -65,8 +66,13 @@ def read_rubrics(assignment, path):
     most = {text: points for _, text, points in criteria(assignment)}
     given = {}
     with path.open(encoding="utf-8-sig", newline="") as file:
-        for row in csv.DictReader(file):
-            student = row.pop("student", "")
+        mark = ";" if file.readline().startswith("student;") else ","  # as some spreadsheets save
+        file.seek(0)
+        table = csv.DictReader(file, delimiter=mark)
+        if not {"student", *most} <= {*(table.fieldnames or ())}:  # it would be written over
+            raise ValueError(f"{RUBRICS}: expected columns for the student and each criterion")
+        for row in table:
+            student = _as_written(row.pop("student") or "")
             given[student] = {
                 t: _given_points(v, most[t], student, t) for t, v in row.items() if t in most
             }
@@ -81,8 +87,11 @@ def write_rubrics(assignment, records, given, path):
     rows = [["student", *(text for _, text, _ in lines)]]
     for record in records:
         known = given.get(record["student"], {})
-        values = [known.get(text) for _, text, _ in lines]
-        rows.append([record["student"], *("" if v is None else f"{v:g}" for v in values)])
+        rows.append([record["student"], *(_number(known.get(text)) for _, text, _ in lines)])
+    here = {record["student"] for record in records}
+    for student, known in given.items():  # who is not among these submissions keeps the points
+        if student not in here and any(points is not None for points in known.values()):
+            rows.append([student, *(_number(known.get(text)) for _, text, _ in lines)])
     _write_table(path, rows)
 
 
@@ -196,19 +205,29 @@ def _write_table(path, rows):
 
 
 def _harmless(cell):
-    """Return a cell that no spreadsheet computes."""
-    text = str(cell)
-    return f"'{text}" if text[:1] in ("=", "+", "@", "\t") else text
+    """Return a cell that no spreadsheet computes, not even one that parts cells at semicolons."""
+    return re.sub(r"(^|[;\t\r\n])(?=\s*[=+@＝＋－＠\t\r-])", r"\1'", str(cell))
+
+
+def _as_written(cell):
+    """Return a student's name from a cell that was made harmless."""
+    return re.sub(r"(^|[;\t\r\n])'(?=\s*[=+@＝＋－＠\t\r-])", r"\1", cell)
+
+
+def _number(points):
+    """Return points as a cell."""
+    return "" if points is None else f"{points:g}"
 
 
 def _file_names(records):
     """Return a file name for every student's page, all different."""
-    seen, names = Counter(), []
+    taken, names = set(), []
     for record in records:
-        plain = "".join(c if c.isalnum() or c in "-." else "_" for c in record["student"])[:80]
-        seen[plain.lower()] += 1
-        again = f"-{seen[plain.lower()]}" if seen[plain.lower()] > 1 else ""
-        names.append(f"{plain}{again}.html")
+        plain = "".join(c if c.isalnum() or c in "-." else "_" for c in record["student"])[:50]
+        endings = ("", *(f"-{number}" for number in range(2, len(records) + 2)))
+        name = next(plain + end for end in endings if (plain + end).lower() not in taken)
+        taken.add(name.lower())
+        names.append(f"{name}.html")
     return names
 
 
@@ -301,6 +320,8 @@ def _page(title, body):
     """Return a page that needs nothing else."""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style><main>{body}</main></html>\n"
     )

@@ -6,6 +6,7 @@ limits of time, memory and file size remain: enough against accidents, not again
 """
 
 import contextlib
+import json
 import os
 import platform
 import shutil
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from cnncourse import exercises
@@ -23,13 +25,19 @@ from cnncourse.check import as_one_of
 
 MODES = ("require", "auto", "off")
 
+LIMITS = ("memory", "file_size", "processes", "cpu")
+"""What `worker.limit` sets."""
+
+SCRATCH = 128 << 20
+"""Bytes of all files in each place where a sandboxed process may write; they lie in memory."""
+
+WITHOUT_SOLUTIONS = ("__init__", "comparing", "running", "sources")
+"""The modules of `cnncourse.exercises` that a student's process needs; it sees no others."""
+
 
 def is_there():
-    """Say whether bubblewrap is installed and may make namespaces here."""
-    if shutil.which("bwrap") is None:
-        return False
-    probe = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"]
-    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    """Say whether bubblewrap is installed, and Python runs within it here."""
+    return shutil.which("bwrap") is not None and _starts(True)
 
 
 def decide(mode):
@@ -43,15 +51,36 @@ def decide(mode):
     Raises
     ------
     RuntimeError
-        If it is required and not there.
+        If it is required and not there; and if no process starts, for then nobody earns a point.
     """
+    if os.name != "posix":
+        raise RuntimeError("grade: expected Linux or macOS, got Windows; its WSL is a Linux")
     found = as_one_of(mode, MODES, "sandbox") != "off" and is_there()
     if mode == "require" and not found:
         raise RuntimeError(
             "sandbox: expected bubblewrap (Debian: `apt install bubblewrap`), got none that works; "
             "--sandbox auto goes on without it, for submissions that you trust"
         )
+    if not found and not _starts(False):
+        raise RuntimeError(
+            "grade: expected a process that finds cnncourse, got none: install the package in "
+            f"{sys.prefix} (`pip install`); PYTHONPATH and `pip install --user` do not reach it"
+        )
     return found
+
+
+@cache
+def _starts(sandboxed):
+    """Say whether a student's process comes to life here, reads a job, and ends."""
+    process = Process(sandboxed)
+    job = {"cells": [], "preload": [], "limits": dict.fromkeys(LIMITS)}
+    try:
+        process.process.communicate(json.dumps(job).encode() + b"\n", timeout=60)
+        return process.process.returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    finally:
+        process.end()
 
 
 class Process:
@@ -72,7 +101,7 @@ class Process:
             os.close(begin)
             filters = [end]
         command = [*_walls(self.folder.name, filters)] if sandboxed else []
-        command += [sys.executable, "-I", "-B", "-m", "cnncourse.classroom.worker"]
+        command += [os.path.abspath(sys.executable), "-I", "-B", "-m", "cnncourse.classroom.worker"]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -119,7 +148,9 @@ def _environment(home):
 def _walls(folder, filters):
     """Return bubblewrap's command: an empty world, and what Python needs, read-only."""
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    command += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+    command += ["--dev", "/dev", "--proc", "/proc"]
+    for path in ("/tmp", "/dev/shm"):
+        command += [*_size(), "--tmpfs", path]
     for path in ("/usr", "/lib", "/lib64", "/bin", "/sbin"):
         if os.path.islink(path):
             command += ["--symlink", os.readlink(path), path]
@@ -129,12 +160,30 @@ def _walls(folder, filters):
         command += ["--ro-bind-try", path, path]
     for path in _python_places():
         command += ["--ro-bind", path, path]
-    for path in _solutions():
-        command += ["--ro-bind", os.devnull, path]
-    command += ["--bind", folder, folder, "--chdir", folder]
+    command += [*_curtain(), *_size(), "--tmpfs", folder, "--chdir", folder]
+    # these could be filled without end; and in /proc/sys are the kernel's settings, which
+    # belong to the superuser's number, and need no privilege of it
+    for path in ("/dev", "/", "/proc"):
+        command += ["--remount-ro", path]
     for number in filters:
         command += ["--seccomp", str(number)]
     return command
+
+
+def _curtain():
+    """Return the words that hide the exercises' folder, but for the modules without solutions."""
+    folder = Path(exercises.__file__).resolve().parent
+    command = ["--tmpfs", str(folder)]
+    for path in (str(folder / f"{name}.py") for name in WITHOUT_SOLUTIONS):
+        command += ["--ro-bind", path, path]
+    return [*command, "--remount-ro", str(folder)]
+
+
+@cache
+def _size():
+    """Return the words that limit the next tmpfs; old versions of bubblewrap know none."""
+    told = subprocess.run(["bwrap", "--help"], capture_output=True, text=True, check=False).stdout
+    return ["--size", str(SCRATCH)] if "--size" in told else []
 
 
 def _python_places():
@@ -142,28 +191,23 @@ def _python_places():
     package = Path(exercises.__file__).resolve().parents[1]
     found = {sys.prefix, sys.base_prefix, *site.getsitepackages(), str(package)}
     found |= {sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")}
+    found = {os.path.abspath(path) for path in found}
     found = {path for path in found if not path.startswith("/usr/") and os.path.isdir(path)}
     return sorted(p for p in found if not any(Path(p).is_relative_to(q) for q in found - {p}))
 
 
-def _solutions():
-    """Return the files that hold right answers; compiled ones, too."""
-    folder = Path(exercises.__file__).resolve().parent
-    compiled = [p for c in exercises.CHAPTERS for p in folder.glob(f"__pycache__/{c}.*.pyc")]
-    return [str(p) for p in [*(folder / f"{c}.py" for c in exercises.CHAPTERS), *compiled]]
-
-
 _ALLOW, _REFUSE, _NOT_THERE = 0x7FFF0000, 0x00050001, 0x00050026  # EPERM, ENOSYS
-_CALLS = {  # architecture: its number, clone, clone3, and what else makes a process
-    "x86_64": (0xC000003E, 56, 435, (57, 58)),
-    "aarch64": (0xC00000B7, 220, 435, ()),
+_CALLS = {  # architecture: its number, clone, clone3, and others: fork, vfork, unshare
+    "x86_64": (0xC000003E, 56, 435, (57, 58, 272)),
+    "aarch64": (0xC00000B7, 220, 435, (97,)),
 }
 
 
 def _no_new_processes():
     """Return a program for the kernel's filter of system calls: threads yes, processes no.
 
-    It is needed because the limit on the number of processes does not hold for the superuser.
+    It is needed because the limit on the number of processes does not hold for the superuser. Nor
+    namespaces: in one of its own, a process could mount memory without end.
     """
     if platform.machine() not in _CALLS:
         return b""

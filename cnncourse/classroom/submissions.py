@@ -3,11 +3,17 @@
 import hashlib
 import json
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
 LARGEST = 20_000_000
 """Bytes; a notebook without large outputs has a hundredth of that."""
+
+MOST_CELLS = 1_000
+"""Code cells; every one may leave an error in the record."""
+
+_SUFFIX = re.compile(r"\.ipynb(\.txt|\.json)?$", re.IGNORECASE)  # as browsers save it, too
 
 
 @dataclass
@@ -26,6 +32,8 @@ class Submission:
         The name that the notebook says in ``STUDENT = "…"``.
     notes : list of str
         What an instructor should know.
+    digest : str
+        Of the file.
     """
 
     student: str
@@ -58,16 +66,19 @@ def find_submissions(folder, name=""):
     if not folder.is_dir():
         raise ValueError(f"submissions: expected a folder, got {folder}")
     found = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "_")) or (path.is_file() and path.suffix != ".ipynb"):
-            continue
-        student = student_of(path.stem if path.suffix == ".ipynb" else path.name)
-        found.setdefault(student, []).append(path)
+    for path in sorted(folder.resolve().iterdir()):  # links above it are the instructor's
+        if not path.name.startswith((".", "__")) and (path.is_dir() or _SUFFIX.search(path.name)):
+            found.setdefault(_student_and_number(_stem(path)), []).append(path)
     if not found:
         raise ValueError(
             f"submissions: expected notebooks or folders with one, got none in {folder}"
         )
-    return [_chosen(student, paths, name) for student, paths in sorted(found.items())]
+    names = [student for student, _ in found]
+    people = {  # two of one name are told apart by their numbers
+        f"{student} {number}".strip() if names.count(student) > 1 else student: paths
+        for (student, number), paths in found.items()
+    }
+    return [_chosen(student, paths, name) for student, paths in sorted(people.items())]
 
 
 def student_of(stem):
@@ -80,9 +91,28 @@ def student_of(stem):
     >>> student_of("Anna Kim_10234_assignsubmission_file")
     'Anna Kim'
     """
-    moodle = re.fullmatch(r"(.+?)_\d+_assignsubmission_file_?", stem)
-    canvas = re.fullmatch(r"([^_]+)_(?:late_)?\d+_\d+_.*", stem)
-    return (moodle or canvas or re.fullmatch("(.*)", stem))[1].strip()
+    return _student_and_number(stem)[0]
+
+
+def _student_and_number(stem):
+    """Return the student's name, and the number that Moodle or Canvas knows the student by."""
+    moodle = re.fullmatch(r"(.+?)_(\d+)_assignsubmission_file(?:_.*)?", stem, re.DOTALL)
+    canvas = re.fullmatch(r"([^_]+)_(?:late_)?(\d+)_\d+_.*", stem, re.DOTALL)
+    found = moodle or canvas
+    name, number = found.groups() if found else (stem, "")
+    return _one_line(name), number
+
+
+def _stem(path):
+    """Return the name of a folder or file without the notebook's suffix."""
+    return _SUFFIX.sub("", path.name)
+
+
+def _one_line(text):
+    """Return a text that can be printed: macOS takes letters apart, and a name may be any bytes."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    plain = "".join(c if c.isprintable() else " " for c in unicodedata.normalize("NFC", text))
+    return plain.strip()
 
 
 def _chosen(student, paths, name):
@@ -90,19 +120,20 @@ def _chosen(student, paths, name):
     notebooks = []
     for path in paths:
         if path.is_dir() and not path.is_symlink():
-            inside = sorted(p for p in path.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
-            notebooks += inside
+            inside = (p for p in path.rglob("*") if ".ipynb_checkpoints" not in p.parts)
+            notebooks += sorted(p for p in inside if _SUFFIX.search(p.name) and not p.is_dir())
         else:
             notebooks.append(path)
     submission = Submission(student)
     if not notebooks:
         submission.notes.append("no notebook was handed in")
         return submission
-    named = [p for p in notebooks if p.stem == name]
+    named = [p for p in notebooks if _stem(p) == name]
     submission.path = (named or notebooks)[-1]
     if len(notebooks) > 1:
-        others = ", ".join(p.name for p in notebooks if p != submission.path)
-        submission.notes.append(f"several notebooks: {submission.path.name} counts, not {others}")
+        others = ", ".join(p.name for p in notebooks if p != submission.path)[:200]
+        note = f"several notebooks: {submission.path.name} counts, not {others}"
+        submission.notes.append(_one_line(note))
     _read_notebook(submission)
     return submission
 
@@ -113,26 +144,44 @@ def _read_notebook(submission):
     try:
         if path.is_symlink() or any(p.is_symlink() for p in path.parents if p.exists()):
             raise ValueError("it is a link to another file")
+        if not path.is_file():  # to read a pipe is to wait for ever
+            raise ValueError("it is no file")
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it has more than {LARGEST // 1_000_000} MB")
         content = path.read_bytes()
         submission.digest = hashlib.sha256(content).hexdigest()
-        notebook = json.loads(content.decode("utf-8"))
+        notebook = json.loads(content.decode("utf-8-sig"))
         submission.cells = [
             (place, _source(cell))
             for place, cell in enumerate(notebook["cells"], start=1)
             if cell.get("cell_type") == "code"
         ]
+        if len(submission.cells) > MOST_CELLS:
+            raise ValueError(f"it has more than {MOST_CELLS} cells")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         submission.cells = []
-        submission.notes.append(f"the notebook cannot be read: {_in_words(error)}")
+        submission.notes.append(_one_line(f"the notebook cannot be read: {_in_words(error)}"))
         return
-    kernel = notebook.get("metadata", {}).get("kernelspec", {}).get("language", "python")
-    if kernel != "python":
-        submission.notes.append(f"the notebook's kernel is {str(kernel)[:20]}, not Python")
-    text = "\n".join(source for _, source in submission.cells)
-    if said := re.search(r"(?m)^STUDENT\s*=\s*([\"'])(.*?)\1", text):
-        submission.said = said[2].strip()
+    if (kernel := _kernel(notebook)).lower() != "python":
+        submission.notes.append(f"the notebook's kernel is {_one_line(kernel[:20])}, not Python")
+    submission.said = _said(submission.cells)
+
+
+def _kernel(notebook):
+    """Return the language of a notebook's kernel; Python where it says none, as Colab's do."""
+    value = notebook
+    for key in ("metadata", "kernelspec", "language"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else "python"
+
+
+def _said(cells):
+    """Return the last ``STUDENT = "…"`` that is not empty, with its spaces: the variant's name."""
+    text = "\n".join(source for _, source in cells)
+    pattern = r"(?m)^STUDENT[ \t]*=[ \t]*(?:([\"'])(.*?)\1|(\d+))"
+    said = [name or number for _, name, number in re.findall(pattern, text)]
+    last = next((name for name in reversed(said) if name.strip()), "")[:200]
+    return last.encode("utf-8", "replace").decode()
 
 
 def _source(cell):

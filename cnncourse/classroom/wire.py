@@ -16,6 +16,12 @@ from cnncourse.exercises.sources import standalone
 DEPTH = 12
 """The deepest nesting that is read."""
 
+KEYS = 1_000
+"""The most keys of a dict that are read: they can be chosen to cost more and more time."""
+
+BITS = 10_000
+"""Of the largest whole number; Python refuses to write a longer one in decimals."""
+
 
 def pack(value):
     """Return a value as what JSON can hold.
@@ -36,16 +42,21 @@ def pack(value):
     >>> pack((1, 2.5))
     {'tuple': [1, 2.5]}
     """
+    if type(value) is int and value.bit_length() > BITS:
+        raise TypeError(f"value: expected a number of up to {BITS} bits")
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, complex):
         return {"complex": [value.real, value.imag]}
     if hasattr(value, "detach") and hasattr(value, "numpy"):
-        return {"tensor": _packed_array(value.detach().cpu().numpy())}
+        value = value.detach().cpu()
+        short = value.is_floating_point() and value.dtype.itemsize == 2  # not all are NumPy's
+        return {"tensor": _packed_array((value.float() if short else value).numpy())}
     if isinstance(value, np.ndarray | np.generic):
         return {"array": _packed_array(np.asarray(value))}
     if isinstance(value, tuple | list):
-        return {type(value).__name__: [pack(part) for part in value]}
+        kind = "tuple" if isinstance(value, tuple) else "list"  # also torch.Size, named tuples
+        return {kind: [pack(part) for part in value]}
     if isinstance(value, dict):
         return {"dict": [[pack(key), pack(part)] for key, part in value.items()]}
     if isinstance(value, Built):
@@ -84,7 +95,7 @@ def unpack(packed, depth=0, trusted=False):
     if kind in ("tuple", "list") and isinstance(content, list):
         parts = [unpack(part, depth + 1, trusted) for part in content]
         return tuple(parts) if kind == "tuple" else parts
-    if kind == "dict":
+    if kind == "dict" and len(content) <= KEYS:
         return {unpack(k, depth + 1): unpack(v, depth + 1, trusted) for k, v in content}
     if kind == "complex":
         return complex(*map(float, content))
@@ -93,7 +104,7 @@ def unpack(packed, depth=0, trusted=False):
     if kind == "tensor":
         import torch
 
-        return torch.from_numpy(_unpacked_array(content))
+        return torch.from_numpy(np.asarray(_unpacked_array(content)))
     if kind in ("function", "built") and trusted:
         return _made(kind, content)
     raise ValueError(f"message: expected a packed value, got {kind!r}")

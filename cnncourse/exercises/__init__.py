@@ -161,13 +161,21 @@ def find(name):
 def catalogue(chapter=None):
     """Return the exercises of a chapter, or all, in reading order.
 
+    Raises
+    ------
+    ValueError
+        If there is no such chapter.
+
     Examples
     --------
     >>> catalogue("convolution")[0]
     <exercise convolution/count-outputs: Count them>
     """
+    from cnncourse.check import as_one_of
     from cnncourse.exercises.kinds import CATALOGUE
 
+    if chapter is not None:
+        as_one_of(chapter, CHAPTERS, "chapter")
     chapters = CHAPTERS if chapter is None else (chapter,)
     for module in chapters:
         import_module(f"{__name__}.{module}")

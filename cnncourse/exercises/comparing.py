@@ -1,5 +1,6 @@
 """Compare what came with what was expected, and say in words where they first differ."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,7 +109,7 @@ def brief(value, longest=120):
     '[0.5, 2.0]'
     """
     if hasattr(value, "shape") and np.ndim(value):
-        if np.size(value) > 16:
+        if math.prod(value.shape) > 16:
             return kind_of(value)
         value = np.asarray(_plain(value)).tolist()
     elif isinstance(value, tuple | list):
@@ -176,7 +177,8 @@ def _dict_difference(expected, got, rtol, atol):
     if not isinstance(got, dict):
         return Difference("type", f"got {kind_of(got)}", "a dict")
     if set(expected) != set(got):
-        return Difference("keys", f"got the keys {sorted(got)}", f"the keys {sorted(expected)}")
+        came, wanted = (brief(sorted(keys, key=repr)) for keys in (got, expected))
+        return Difference("keys", f"got the keys {came}", f"the keys {wanted}")
     for key in expected:
         if found := difference(expected[key], got[key], rtol, atol):
             return _inside(found, f"[{key!r}]")

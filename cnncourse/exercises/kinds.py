@@ -10,12 +10,14 @@ Every exercise has variants: the numbers and cases follow from the student's nam
 
 import hashlib
 import inspect
+import re
 from collections import namedtuple
+from dataclasses import replace
 
 import numpy as np
 
 from cnncourse.check import as_one_of, as_positive
-from cnncourse.exercises.comparing import difference
+from cnncourse.exercises.comparing import Difference, brief, difference, kind_of
 from cnncourse.exercises.running import Outcome, call
 
 LEVELS = {"warm-up": 1, "core": 2, "stretch": 3, "challenge": 4, "project": 5}
@@ -204,22 +206,29 @@ class FunctionExercise(Exercise):
     def fault(self, expected, got, arguments):
         """Return what is wrong with one outcome: a `Difference`, an outcome's flaw, or None."""
         if got.late or got.error or expected.error:
-            same = got.error.split(":")[0] == expected.error.split(":")[0] and not got.late
+            same = _error_name(got) == _error_name(expected) and not got.late
             return None if same else "late" if got.late else "error"
         if self.judge is None or got.value is None:
             found = difference(expected.value, got.value, self.rtol, self.atol)
         else:
-            found = self.judge(expected.value, got.value, *arguments)
+            found = self._judged(expected.value, got.value, arguments)
         if found:
             return found
         if set(got.changed) - set(self.may_change):
             return "changed"
         return "shared" if self.fresh and got.shared else None
 
+    def _judged(self, expected, got, arguments):
+        """Compare by the exercise's own comparison, which may not be made for what came."""
+        try:
+            return self.judge(expected, got, *arguments)
+        except Exception:
+            return Difference("type", f"got {kind_of(got)}: {brief(got)}", kind_of(expected))
+
     def same(self, one, other):
         """Say whether two outcomes are alike: how a known mistake is recognised."""
         if one.late or other.late or one.error or other.error:
-            return one.late == other.late and one.error.split(":")[0] == other.error.split(":")[0]
+            return one.late == other.late and _error_name(one) == _error_name(other)
         alike = set(one.changed) == set(other.changed) and (
             one.shared == other.shared or not self.fresh
         )
@@ -293,6 +302,26 @@ class NumberExercise(FunctionExercise):
         if callable(answer):
             return [call(answer, self.arguments(student)[0], None if trusted else self.seconds)]
         return [Outcome(answer)]
+
+    def fault(self, expected, got, arguments):
+        """Return what is wrong with an answer; 12.0 is as good as 12."""
+        return super().fault(expected, _whole(got), arguments)
+
+    def same(self, one, other):
+        """Say whether an answer is that of a mistake."""
+        return super().same(one, _whole(other))
+
+
+def _whole(outcome):
+    """Return an outcome with a whole number in place of one like 12.0."""
+    value = outcome.value
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return replace(outcome, value=int(value)) if whole else outcome
+
+
+def _error_name(outcome):
+    """Return the kind of an outcome's error; empty if and only if there is none."""
+    return outcome.error and (re.match(r"\w+", outcome.error) or ["?"])[0]
 
 
 class ChoiceExercise(Exercise):

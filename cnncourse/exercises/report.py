@@ -196,10 +196,10 @@ _STYLE = (
 def _assess_choice(exercise, outcome, student):
     """Judge a letter."""
     letters, letter = exercise.lettered(student), outcome.value
-    letter = letter.strip().upper() if isinstance(letter, str) else letter
+    letter = letter.strip(" .:()").upper() if isinstance(letter, str) else letter
     if not isinstance(letter, str) or letter not in letters:
-        wanted = f"one of the letters {', '.join(letters)}, in quotation marks"
-        return Report(exercise, [False], problem=f"got {brief(outcome.value)}", wanted=wanted)
+        wanted = f"expected one of the letters {', '.join(letters)}, in quotation marks"
+        return Report(exercise, [False], problem=f"got {brief(outcome.value)}; {wanted}")
     option = letters[letter]
     if option.right:
         return Report(exercise, [True], "right")
@@ -226,8 +226,9 @@ def _describe(report, exercise, expected, got, arguments, fault):
     else:
         where = f"in part {fault.where}: " if fault.where else ""
         report.problem, report.wanted = f"{where}{fault.sentence}", fault.expected
-        if exercise.kind == "number" and fault.kind == "value":
-            report.wanted = ""  # that would be the answer
+        if exercise.kind == "number":  # a value would be the answer; a kind helps
+            report.problem += f"; expected {fault.expected}" if fault.kind == "type" else ""
+            report.wanted = ""
         if fault.index and not fault.where:
             given = dict(zip(exercise.parameters, arguments, strict=True))
             _draw(report, given, expected.value, got.value, fault.index)
@@ -306,11 +307,18 @@ _CHANGED_BACK = [
 
 
 def _read(values):
-    """Return a list as an array, or None."""
+    """Return a list of numbers as an array, or None: one long text would make all places long."""
     try:
-        return np.array(values)
+        return np.array(values) if _has_only_numbers(values) else None
     except ValueError:
         return None
+
+
+def _has_only_numbers(value):
+    """Say whether there are numbers and arrays alone in a list, whatever its depth."""
+    if isinstance(value, list | tuple):
+        return all(map(_has_only_numbers, value))
+    return _dtype_kind(value) in "biufc"
 
 
 def _alike(expected, got):
@@ -328,8 +336,8 @@ def _all_alike(values):
 def _changed(change, value):
     """Apply a change to a value, or return None where it makes no sense."""
     try:
-        array = _array(value)
-        return change(array) if array.dtype.kind in "iufc" else None
+        array = _array(value) if _has_only_numbers(value) else None
+        return change(array) if array is not None and array.dtype.kind in "iufc" else None
     except (TypeError, ValueError, IndexError, AttributeError):
         return None
 

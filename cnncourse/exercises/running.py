@@ -192,9 +192,13 @@ class _Spool(io.TextIOBase):
         return len(text)
 
 
-def _in_one_line(error, function):
-    """Return an exception's type, message, and line in the reader's function."""
-    text = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1][:300]
+def _in_one_line(error, function=None):
+    """Return an exception's type, the first line of its message, and its line in the function."""
+    try:
+        message = str(error).strip().partition("\n")[0]
+    except Exception:  # its `__str__` is the reader's, too
+        message = ""
+    text = f"{type(error).__name__}: {message}"[:300].removesuffix(": ")
     code = getattr(function, "__code__", None)
     lines = [
         frame.lineno - code.co_firstlineno + 1
