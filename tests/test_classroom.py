@@ -477,7 +477,7 @@ def test_a_killed_grader_goes_on_where_it_was(task):
     for student in students:
         place = hand_in(folder, student, count_outputs=slow)
     out = folder.parent / "out"
-    words = ["grade", str(folder), str(place), "--out", str(out), "--jobs", "1"]
+    words = ["grade", str(place), "--out", str(out), "--jobs", "1"]
     process = subprocess.Popen(
         [sys.executable, "-c", f"from cnncourse.classroom.command import main; main({words})"],
         stderr=subprocess.DEVNULL,
@@ -632,14 +632,22 @@ def test_the_command_line_goes_from_assignment_to_grades(tmp_path, monkeypatch, 
     assert command.main(["assignment", "check", "week4"]) == 0
     assert "solutions earn all" in capsys.readouterr().out
     hand_in(Path("week4").absolute(), "kim", **right("kim"))
-    assert command.main(["grade", "week4", "submissions", "--out", "out"]) == 0
+    assert command.main(["grade", "submissions", "--out", "out"]) == 0
     assert "1 graded, mean 3 of 10 points" in capsys.readouterr().out
     assert (tmp_path / "out" / "report.html").exists()
 
 
 def test_the_command_line_says_what_is_wrong_and_exits_with_2(tmp_path, capsys):
-    assert command.main(["grade", str(tmp_path), str(tmp_path), "--out", str(tmp_path)]) == 2
+    words = ["grade", str(tmp_path), "--out", str(tmp_path), "--assignment", str(tmp_path)]
+    assert command.main(words) == 2
     assert "cnncourse: assignment: expected a folder" in capsys.readouterr().err
+    (tmp_path / "kim.ipynb").write_text(
+        '{"cells": [], "metadata": {"cnncourse": {"assignment": 3}}}'
+    )
+    assert command.main(words[:4]) == 2
+    assert (
+        "expected --assignment and its folder; the submissions name none" in capsys.readouterr().err
+    )
     for word in ("pool/x", "pool", "kinds"):
         assert command.main(["assignment", "new", str(tmp_path / "a"), "--exercises", word]) == 2
     assert command.main(["exercises", "pool"]) == 2

@@ -98,7 +98,7 @@ def test_right_answers_pass_and_known_mistakes_are_named(exercise, student):
 def changed(result, change):
     """Change the first array or number in a result."""
     if isinstance(result, tuple | list):
-        return type(result)([changed(result[0], change), *result[1:]])
+        return type(result)([*(changed(part, change) for part in result[:1]), *result[1:]])
     if hasattr(result, "detach"):
         import torch
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 DESCRIPTION = """Exercises for a class: hand out, collect, grade, feed back.
@@ -12,7 +13,7 @@ DESCRIPTION = """Exercises for a class: hand out, collect, grade, feed back.
                                                (week4/release) and one with solutions
                                                (week4/source, also for nbgrader)
   cnncourse assignment check week4             the solutions earn all points, mistakes do not
-  cnncourse grade week4 SUBMISSIONS --out RESULTS
+  cnncourse grade SUBMISSIONS --out RESULTS --assignment week4
                                                SUBMISSIONS has kim.ipynb, lee.ipynb … or
                                                folders kim/, lee/ …; RESULTS gets grades.csv,
                                                canvas.csv, moodle.csv, report.html and a page
@@ -62,8 +63,13 @@ def _parser():
     check.set_defaults(do=_check)
 
     grade = commands.add_parser("grade", help="grade submissions; again, to go on", **plain)
-    grade.add_argument("assignment", type=Path, help="its folder")
     grade.add_argument("submissions", type=Path, help="a folder of notebooks or of folders")
+    grade.add_argument(
+        "--assignment",
+        type=Path,
+        metavar="FOLDER",
+        help="what was asked (default: the folder that most notebooks name, here or beside them)",
+    )
     grade.add_argument("--out", type=Path, required=True, metavar="RESULTS")
     grade.add_argument(
         "--sandbox",
@@ -122,7 +128,8 @@ def _grade(words):
     """Grade submissions."""
     from cnncourse.classroom import assignment, grading, results, sandbox
 
-    found = assignment.load(words.assignment)
+    place = words.assignment or _asked(words.submissions)
+    found = assignment.load(place)
     if words.sandbox == "auto" and not sandbox.is_there():
         print(
             "cnncourse: no bubblewrap that works here. The students' code has limits of time and "
@@ -137,3 +144,19 @@ def _grade(words):
     records = results.write_results(found, records, words.out)
     print(results.summary(records))
     print(words.out / "report.html")
+
+
+def _asked(folder):
+    """Return the folder of the assignment that most submissions name."""
+    from cnncourse.classroom import assignment, submissions
+
+    names = Counter(s.assignment for s in submissions.find_submissions(folder) if s.assignment)
+    for name, _ in names.most_common():
+        for place in (Path(name), folder.parent / name, folder.parent.parent / name):
+            if (place / assignment.FILE).exists():
+                print(f"assignment: {place}")
+                return place
+    raise ValueError(
+        "assignment: expected --assignment and its folder; the submissions name "
+        f"{', '.join(names) or 'none'}, which is neither here nor beside them"
+    )

@@ -87,11 +87,11 @@ def write_rubrics(assignment, records, given, path):
     rows = [["student", *(text for _, text, _ in lines)]]
     for record in records:
         known = given.get(record["student"], {})
-        rows.append([record["student"], *(_number(known.get(text)) for _, text, _ in lines)])
+        rows.append([record["student"], *(_as_cell(known.get(text)) for _, text, _ in lines)])
     here = {record["student"] for record in records}
     for student, known in given.items():  # who is not among these submissions keeps the points
         if student not in here and any(points is not None for points in known.values()):
-            rows.append([student, *(_number(known.get(text)) for _, text, _ in lines)])
+            rows.append([student, *(_as_cell(known.get(text)) for _, text, _ in lines)])
     _write_table(path, rows)
 
 
@@ -214,7 +214,7 @@ def _as_written(cell):
     return re.sub(r"(^|[;\t\r\n])'(?=\s*[=+@＝＋－＠\t\r-])", r"\1", cell)
 
 
-def _number(points):
+def _as_cell(points):
     """Return points as a cell."""
     return "" if points is None else f"{points:g}"
 

@@ -30,6 +30,8 @@ class Submission:
         Its code cells with their places.
     said : str
         The name that the notebook says in ``STUDENT = "…"``.
+    assignment : str
+        The name of the assignment that the notebook was made for, if it says one.
     notes : list of str
         What an instructor should know.
     digest : str
@@ -40,6 +42,7 @@ class Submission:
     path: Path | None = None
     cells: list = field(default_factory=list)
     said: str = ""
+    assignment: str = ""
     notes: list = field(default_factory=list)
     digest: str = ""
 
@@ -68,7 +71,7 @@ def find_submissions(folder, name=""):
     found = {}
     for path in sorted(folder.resolve().iterdir()):  # links above it are the instructor's
         if not path.name.startswith((".", "__")) and (path.is_dir() or _SUFFIX.search(path.name)):
-            found.setdefault(_student_and_number(_stem(path)), []).append(path)
+            found.setdefault(_student_and_number(_without_suffix(path)), []).append(path)
     if not found:
         raise ValueError(
             f"submissions: expected notebooks or folders with one, got none in {folder}"
@@ -103,7 +106,7 @@ def _student_and_number(stem):
     return _one_line(name), number
 
 
-def _stem(path):
+def _without_suffix(path):
     """Return the name of a folder or file without the notebook's suffix."""
     return _SUFFIX.sub("", path.name)
 
@@ -128,7 +131,7 @@ def _chosen(student, paths, name):
     if not notebooks:
         submission.notes.append("no notebook was handed in")
         return submission
-    named = [p for p in notebooks if _stem(p) == name]
+    named = [p for p in notebooks if _without_suffix(p) == name]
     submission.path = (named or notebooks)[-1]
     if len(notebooks) > 1:
         others = ", ".join(p.name for p in notebooks if p != submission.path)[:200]
@@ -162,17 +165,19 @@ def _read_notebook(submission):
         submission.cells = []
         submission.notes.append(_one_line(f"the notebook cannot be read: {_in_words(error)}"))
         return
-    if (kernel := _kernel(notebook)).lower() != "python":
+    name = _text_at(notebook, "metadata", "cnncourse", "assignment")
+    submission.assignment = name if re.fullmatch(r"[\w-]{1,80}", name) else ""
+    kernel = _text_at(notebook, "metadata", "kernelspec", "language")
+    if kernel and kernel.lower() != "python":  # Colab's notebooks say none
         submission.notes.append(f"the notebook's kernel is {_one_line(kernel[:20])}, not Python")
     submission.said = _said(submission.cells)
 
 
-def _kernel(notebook):
-    """Return the language of a notebook's kernel; Python where it says none, as Colab's do."""
-    value = notebook
-    for key in ("metadata", "kernelspec", "language"):
+def _text_at(value, *keys):
+    """Return a text that lies deep in a dict, or an empty one."""
+    for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else "python"
+    return value if isinstance(value, str) else ""
 
 
 def _said(cells):

@@ -1538,8 +1538,6 @@ narrow = FunctionExercise(
 @narrow.solution
 def bottleneck(channels, width):
     """Return a module that computes ReLU(x + f(x)) with a narrow f."""
-    from cnncourse.architecture import blocks
-
     function = nn.Sequential(
         nn.Conv2d(channels, width, 1),
         nn.ReLU(),
@@ -1547,7 +1545,7 @@ def bottleneck(channels, width):
         nn.ReLU(),
         nn.Conv2d(width, channels, 1),
     )
-    return nn.Sequential(blocks.Skip(function), nn.ReLU())
+    return nn.Sequential(Skip(function), nn.ReLU())
 
 
 @narrow.also

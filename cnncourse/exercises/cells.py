@@ -107,4 +107,4 @@ def solution_cell_text(exercise, student=None, imports=True):
 def needed_imports(exercise):
     """Return the import lines that the solution needs, numpy apart."""
     imports, _ = sources.standalone(exercise.right)
-    return [line for line in imports if line != "import numpy as np"]
+    return sources.merged(line for line in imports if line != "import numpy as np")

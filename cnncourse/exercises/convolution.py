@@ -1289,9 +1289,9 @@ def heavy_cases(rng):
         (4, 10),
         (1, 8),
     ]
-    for _ in range(8):
-        side = int(rng.integers(5, 40))
-        yield int(side**2 / 9 * rng.uniform(0.3, 3)) + 1, side
+    for low, high in [(0.3, 0.9), (1.1, 3)] * 4:  # as many of the one as of the other
+        side = int(rng.integers(12, 40))
+        yield int(side**2 / 9 * rng.uniform(low, high)), side
 
 
 @heavy.mistake

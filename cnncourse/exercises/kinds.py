@@ -305,14 +305,14 @@ class NumberExercise(FunctionExercise):
 
     def fault(self, expected, got, arguments):
         """Return what is wrong with an answer; 12.0 is as good as 12."""
-        return super().fault(expected, _whole(got), arguments)
+        return super().fault(expected, _as_whole(got), arguments)
 
     def same(self, one, other):
         """Say whether an answer is that of a mistake."""
-        return super().same(one, _whole(other))
+        return super().same(one, _as_whole(other))
 
 
-def _whole(outcome):
+def _as_whole(outcome):
     """Return an outcome with a whole number in place of one like 12.0."""
     value = outcome.value
     whole = isinstance(value, float | np.floating) and float(value).is_integer()

@@ -273,7 +273,7 @@ def _guess(exercise, triples, faults):
     if faults and all(f in ("changed", "shared", None) for f in faults):
         return _CHANGES if "changed" in faults else None
     if all(
-        isinstance(v, list) and _alike(e.value, _read(v))
+        isinstance(v, list) and _alike(e.value, _as_listed(v))
         for v, (e, *_) in zip(values, wrong, strict=True)
     ):
         return _A_LIST
@@ -306,7 +306,7 @@ _CHANGED_BACK = [
 ]
 
 
-def _read(values):
+def _as_listed(values):
     """Return a list of numbers as an array, or None: one long text would make all places long."""
     try:
         return np.array(values) if _has_only_numbers(values) else None

@@ -66,20 +66,25 @@ def standalone(function):
 
 
 def merged(imports):
-    """Return import lines sorted, those from one module as one line.
+    """Return import lines sorted and in groups, those from one module as one line.
 
     Examples
     --------
-    >>> merged({"from a import c", "import numpy as np", "from a import b"})
-    ['import numpy as np', 'from a import b, c']
+    >>> merged({"from torch import nn", "import ast", "from torch import fx"})
+    ['import ast', '', 'from torch import fx, nn']
     """
+    imports, modules = {line for line in imports if line}, {}
     plain = sorted(line for line in imports if line.startswith("import"))
-    modules = {}
     for line in imports:
         if not line.startswith("import"):
             module, name = line.removeprefix("from ").split(" import ")
             modules.setdefault(module, set()).update(name.split(", "))
-    return plain + [f"from {m} import {', '.join(sorted(n))}" for m, n in sorted(modules.items())]
+    lines = [f"from {m} import {', '.join(sorted(n))}" for m, n in sorted(modules.items())]
+    groups = [[], [], []]  # of Python, of others, ours: as ruff has them
+    for line in plain + lines:
+        top = line.split()[1].split(".")[0]
+        groups[2 * (top == "cnncourse") or top not in sys.stdlib_module_names].append(line)
+    return "\n\n".join("\n".join(group) for group in groups if group).splitlines()
 
 
 def _text(module, node):
@@ -114,6 +119,8 @@ def _names_in(node):
     nodes = [n for part in parts for n in ast.walk(part)]
     own = {n.arg for n in nodes if isinstance(n, ast.arg)}
     own |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    here = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
+    own |= {(a.asname or a.name).split(".")[0] for n in here for a in n.names}
     return [n.id for n in nodes if isinstance(n, ast.Name) and n.id not in own]
 
 

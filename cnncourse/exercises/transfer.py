@@ -1091,12 +1091,8 @@ above = FunctionExercise(
 @above.solution
 def learn_above(network, cut):
     """Return a copy whose first parts are frozen."""
-    from copy import deepcopy
-
-    from cnncourse import transfer
-
-    network = deepcopy(network)
-    return nn.Sequential(transfer.Frozen(network[:cut]), network[cut:])
+    network = copy.deepcopy(network)
+    return nn.Sequential(Frozen(network[:cut]), network[cut:])
 
 
 @above.also
