@@ -117,8 +117,22 @@ def ceiling_for_floor(size, kernel_size, stride, padding, dilation):
 
 @count.mistake
 def last_window_forgotten(size, kernel_size, stride, padding, dilation):
-    """One too few: the window that begins at 0 counts, too; or the last one may touch the end (`<`, not `<=`)."""
+    """One too few: the window that begins at 0 counts, too."""
     return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride
+
+
+@count.mistake
+def one_pixel_over_the_end(size, kernel_size, stride, padding, dilation):
+    """The window may hang over the end by one pixel: the row's last pixel has the number `size + 2 * padding - 1`, so compare with `<`, not with `<=`."""
+    road, reach = size + 2 * padding, dilation * (kernel_size - 1)
+    return sum(start + reach <= road for start in range(0, road, stride))
+
+
+@count.mistake
+def touching_the_end_refused(size, kernel_size, stride, padding, dilation):
+    """A window that ends with the row's last pixel is left out, but it still fits: its last pixel may be `size + 2 * padding - 1`."""
+    road, reach = size + 2 * padding, dilation * (kernel_size - 1)
+    return sum(start + reach < road - 1 for start in range(0, road, stride))
 
 
 @count.mistake
@@ -221,8 +235,8 @@ corner = ChoiceExercise(
     level="warm-up",
     minutes=3,
     statement="""
-        A 3×3 layer with stride 1 and padding 1 reads a photograph.
-        In how many of its outputs does the pixel in the upper left corner take part?
+        A 3×3 filter with stride 1 and padding 1 slides over a photograph, and gives one map.
+        In how many of the outputs in this map does the pixel in the upper left corner take part?
     """,
     options=[
         Option(
@@ -460,6 +474,14 @@ def stride_for_rows_only(image, weight, bias, stride, i, j):
 
 
 @place.mistake
+def square_kernels_only(image, weight, bias, stride, i, j):
+    """It works for square kernels only: the window has R rows and S columns."""
+    R, top, left = weight.shape[2], i * stride, j * stride
+    window = image[:, top : top + R, left : left + R]
+    return (weight * window).sum((1, 2, 3)) + bias
+
+
+@place.mistake
 def row_for_column(image, weight, bias, stride, i, j):
     """Rows and columns are swapped: i is the row and comes first."""
     return _products(image, weight, j * stride, i * stride).sum((1, 2, 3)) + bias
@@ -495,9 +517,9 @@ mixing = FunctionExercise(
         Return them as an array of floats, (N, K, H, W).
     """,
     hints=[
-        "A 1×1 convolution does just that: `matrix[:, :, None, None]` makes kernels of the matrix. Try it without `conv2d`, too.",
+        "At one pixel it is `matrix @ x[n, :, i, j]`. Write it so, with loops, before you get rid of them.",
         "`matrix @ columns` multiplies every column of an array (N, C, …) by the matrix. So put all pixels of an image into one row first, and back into H×W afterwards.",
-        "`x.reshape(N, C, H * W)` keeps the channels apart; `x.reshape(N, H * W, C)` would not move any axis, but mix everything up.",
+        "`x.reshape(N, C, H * W)` keeps the channels apart; `x.reshape(N, H * W, C)` would not move any axis, but mix everything up. (Or make kernels of the matrix, `matrix[:, :, None, None]`, and let `conv2d` do it.)",
     ],
 )
 
@@ -606,6 +628,7 @@ coverage = FunctionExercise(
         It can be done without a loop and without `pixel_coverage`.
     """,
     hints=[
+        "Write the counts down for a row of 7 pixels and a kernel of 3, then for 5 pixels and a kernel of 4. How do they begin, and how do they end?",
         "Near the beginning pixel i is read by i + 1 windows, near the end by size − i, in between by all kernel_size: `np.minimum`.",
         "In a row of 5 pixels, a kernel of 4 has two windows. So no pixel is read more than twice, whatever the kernel's size.",
     ],
@@ -964,10 +987,9 @@ def last_output_missing(kernel, size, stride):
 
 
 @wires.mistake
-def all_wires_kept(kernel, size, stride):
-    """All wires have a weight; an output reads only the pixels of its own window, and the others get zeros."""
-    starts = range(output_size(size, len(kernel), stride))
-    return np.array([np.resize(np.roll(kernel, start), size) for start in starts]) * 1.0
+def all_rows_alike(kernel, size, stride):
+    """All rows of the matrix are alike; each output reads its own window, which lies `stride` pixels further on than the one before."""
+    return _wired(kernel, size, [0] * output_size(size, len(kernel), stride))
 
 
 same = FunctionExercise(
@@ -1229,7 +1251,7 @@ def layers_multiplied(channels, maps, kernel_size):
 def whole_share(channels, maps, kernel_size):
     """`//` cuts off all digits behind the point; divide with `/`."""
     area = kernel_size**2
-    return (channels * area + channels * maps) // (channels * maps * area)
+    return float((channels * area + channels * maps) // (channels * maps * area))
 
 
 heavy = FunctionExercise(
@@ -1246,6 +1268,7 @@ heavy = FunctionExercise(
         Then walk through a network whose side halves while its channels double, from 64 channels at 224 pixels to 1,024 at 14: where does it turn round?
     """,
     hints=[
+        "How many numbers are the weights, and how many the output? Take C for `channels`.",
         "Each of C filters has C kernels of nine weights; each of C maps has side² numbers.",
         "Both have 4 bytes a number, so compare the numbers. Or let `layer_cost` count `parameters` and `output_bytes`.",
     ],
@@ -1436,7 +1459,7 @@ threes = ChoiceExercise(
     options=[
         Option(
             "An output sees as many pixels as before, and there are fewer weights; but the two layers compute other functions than the one did.",
-            "Both see 5×5 pixels, with 18·C² weights for 25·C². With a ReLU between them the pair is not even linear.",
+            "Both see 5×5 pixels, with 18·C² weights instead of 25·C². With a ReLU between them the pair is not even linear.",
             right=True,
         ),
         Option(
@@ -1646,6 +1669,13 @@ def stride_one_everywhere(layers, i):
 def one_place_too_far(layers, i):
     """The last place is one step too far in each layer: a kernel of R weights ends R − 1 steps after its first."""
     return pixels_seen([(layer[0] + 1, *layer[1:]) for layer in layers], i)
+
+
+@seen.mistake
+def end_of_a_slice(layers, i):
+    """The second number is one too far, as the end of a slice would be; return the last place itself."""
+    first, last = pixels_seen(layers, i)
+    return first, last + 1
 
 
 @seen.mistake
@@ -1967,7 +1997,7 @@ def padding_omitted(y, weight, stride):
 
 
 @transpose.mistake
-def padding_of_one_less(y, weight, stride):
+def padding_that_keeps_the_size(y, weight, stride):
     """The padding keeps the size; for every value to spread its whole kernel it has to be R − 1 and S − 1 on each side."""
     R, S = weight.shape[2:]
     return conv2d(_spread_map(y, stride), _turned(weight), padding=(R // 2, S // 2))
@@ -2170,14 +2200,17 @@ budget = ProjectExercise(
     title="Project: a layer on a budget",
     minutes=60,
     statement="""
-        Choose a photograph of the course, and design three ways to make 32 maps of half its height and width: one ordinary layer, one depthwise-separable one, and one of your own choice, such as a 1×1 layer and then a grouped one.
+        Choose a photograph of the course, and design three ways to make 32 maps of half its height and width (rounded up): one ordinary layer, one depthwise-separable one, and one of your own choice, such as a 1×1 layer and then a grouped one.
         Count parameters, multiplications and bytes of each with `layer_cost`, run all three with random weights, and time them.
-        Then write down in five sentences which of them you would put into a telephone, and what you would have to measure before you believe it.
+        Then write down in five sentences which of them you would put into a phone, and what you would have to measure before you believe it.
     """,
     rubric=[
         Criterion("All three give the asked shape, and a cell asserts it", 2),
         Criterion("The costs are computed, and one of them is derived by hand beside it", 2),
         Criterion("The times are medians of several runs", 1),
-        Criterion("The text draws no conclusion that the numbers do not carry", 2),
+        Criterion(
+            "The text draws no conclusion that the numbers do not carry, and names what is left to measure",
+            2,
+        ),
     ],
 )

@@ -384,7 +384,7 @@ crossings = FunctionExercise(
     hints=[
         "Two numbers have opposite signs if their product is below zero; `np.flatnonzero` gives the places where something is true.",
         "From `before` the line has to go down (or up) by `before` to reach zero, and its change over the whole pixel is `before - after`.",
-        "So the crossing lies `before / (before - after)` behind the left neighbour. The first section of the chapter does just that.",
+        "So the crossing lies `before / (before - after)` to the right of the left neighbour. The first section of the chapter does just that.",
     ],
 )
 
@@ -497,7 +497,8 @@ peaks = FunctionExercise(
     level="core",
     minutes=12,
     statement="""
-        Write `keep_peaks(slopes)`: the third step of Canny's detector for edges that get brighter to the right, whose neighbours across the edge are the left and the right pixel.
+        Write `keep_peaks(slopes)`: the third step of Canny's detector, for edges that get brighter to the right.
+        Across such an edge, a pixel's neighbours are the ones on its left and on its right.
         `slopes` is an array of floats, (H, W), none below 0.
         Keep a slope if it is at least as large as the one on its left *and* larger than the one on its right, and set all others to 0.
         (So of two equal ones that on the brighter side stays.)
@@ -595,6 +596,14 @@ def peaks_in_columns(slopes):
 def outer_columns_kept(slopes):
     """The first and the last column lack a neighbour: they have to be 0."""
     return keep_peaks(np.pad(slopes, ((0, 0), (1, 1))))[:, 1:-1]
+
+
+@peaks.mistake
+def outer_columns_left_alone(slopes):
+    """The first and the last column still have their slopes: they lack a neighbour, so set them to 0."""
+    thin = slopes.copy()
+    thin[:, 1:-1] = keep_peaks(slopes)[:, 1:-1]
+    return thin
 
 
 @peaks.mistake
@@ -706,7 +715,7 @@ def rows_upwards(down, right):
 
 @lines.mistake
 def components_swapped(down, right):
-    """The lines lean the wrong way: `arctan2` takes the vertical component first, and rows grow *downwards*, so that is `-down`; then turn by 90°."""
+    """Level and upright lines have changed places: `arctan2` takes the vertical component first, and rows grow *downwards*, so that is `-down`; then turn by 90°."""
     return (np.degrees(np.arctan2(right, -1.0 * down)) + 90) % 180
 
 
@@ -851,7 +860,7 @@ pieces = FunctionExercise(
         Write `count_pieces(edges)`: the number of connected pieces of which an edge map consists.
         `edges` is an array (H, W) of True and False, or of 1 and 0.
         Pixels that are True belong to one piece if a path of such pixels joins them, in which each touches the next at a side or a corner.
-        Use `hysteresis`, and no other library.
+        Use `hysteresis` of this chapter, and no ready-made function that labels pieces.
         Return a whole number, and leave `edges` as it is.
     """,
     hints=[
@@ -986,13 +995,13 @@ solving = FunctionExercise(
         Write `solve_kernel(image, target, size)`: find the best kernel without any steps.
         The output of `correlate2d(image, kernel)` is linear in the kernel, so the square kernel of size×size weights with the smallest mean square error can be computed at once, by `np.linalg.lstsq`.
         `image` is an array (H, W), perhaps of bytes, and `target` an array (H − size + 1, W − size + 1) of what the output should be.
-        No kernel need meet the target exactly; you may assume that only one comes closest.
+        Perhaps no kernel meets the target exactly; you may assume that one alone comes closest.
         Return it as an array of floats, (size, size).
     """,
     hints=[
         "Each output pixel is one equation: the sum of nine unknown weights (for size 3), each times a known pixel, should be the target there.",
         "`np.lib.stride_tricks.sliding_window_view(image, (size, size))` has the shape (H′, W′, size, size): the window of each output pixel.",
-        "Make a matrix with one row for each window, `windows.reshape(-1, size * size)`, and one long row of the target. The first result of `np.linalg.lstsq(matrix, row)` are the weights.",
+        "Make a matrix with one row for each window, `windows.reshape(-1, size * size)`, and one long row of the target. `np.linalg.lstsq(matrix, row)` returns several things, first the weights.",
     ],
 )
 

@@ -114,6 +114,12 @@ def mean_over_the_rows(photo):
 
 
 @grey.mistake
+def mean_of_everything(photo):
+    """That is a single number, the mean of the whole photograph; take the mean over the last axis only."""
+    return photo.mean() / 255
+
+
+@grey.mistake
 def one_channel_only(photo):
     """That is the red channel alone; green and blue count as much."""
     return photo[:, :, 0] / 255
@@ -234,6 +240,13 @@ def kernel_sides_swapped(image, kernel, i, j):
 
 
 @place.mistake
+def square_kernels_only(image, kernel, i, j):
+    """It works for square kernels only: the window has R rows and S columns, like the kernel."""
+    R = len(kernel)
+    return float((image[i : i + R, j : j + R].astype(float) * kernel).sum())
+
+
+@place.mistake
 def kernel_centred(image, kernel, i, j):
     """Without a border the kernel's upper left weight lies on `[i, j]`, not its centre."""
     R, S = kernel.shape
@@ -244,12 +257,12 @@ def kernel_centred(image, kernel, i, j):
 def products_wrap_around(image, kernel, i, j):
     """A product of two bytes does not fit into a byte; turn image or kernel into floats first."""
     R, S = kernel.shape
-    return (image[i : i + R, j : j + S] * kernel).sum()
+    return float((image[i : i + R, j : j + S] * kernel).sum())
 
 
 @place.mistake
 def product_of_matrices(image, kernel, i, j):
-    """`@` multiplies matrices, rows by columns; here each weight meets the one pixel below it: `*`."""
+    """`@` multiplies matrices, rows by columns; here each weight is multiplied by the one pixel on which it lies: `*`."""
     R, S = kernel.shape
     return (image[i : i + R, j : j + S].astype(float) @ kernel).sum()
 
@@ -377,7 +390,7 @@ ghosts = FunctionExercise(
     """,
     hints=[
         "What moves to the right comes from the left.",
-        "Two weights are 0.5; the sum of two kernels does what both do together, for filters are linear in the kernel too.",
+        "Two weights are 0.5. One kernel for the picture, one for the ghost: their sum gives the sum of both results.",
         "One of the two weights is in the centre, at column `distance`, the other one at column 0. Add the second one to what is there, so that it also works if they are the same.",
     ],
 )
@@ -730,6 +743,12 @@ def clipped_to_0_and_1(image, sigma, amount):
 
 
 @sharp.mistake
+def clipped_to_0_and_255(image, sigma, amount):
+    """The result is cut off at 0 and 255; keep what lies below and above, too."""
+    return np.clip(unsharp(image, sigma, amount), 0, 255)
+
+
+@sharp.mistake
 def zero_border(image, sigma, amount):
     """With the border "zero" the rim of the blurred copy is too dark, and of the result too bright; take "reflect"."""
     blurred = correlate2d(image, gaussian_kernel(sigma), "zero")
@@ -829,7 +848,7 @@ gains = FunctionExercise(
     statement="""
         Write `gain_at(weights, frequency)`: by what factor a kernel of one row multiplies stripes.
         `weights` is an array of an odd number of weights, the same from left to right as from right to left; its middle one lies on the pixel itself.
-        The stripes are a cosine of `frequency` cycles a pixel, so that a pixel at distance $d$ has the phase $2\\pi \\cdot$ frequency $\\cdot d$.
+        The stripes are a cosine of `frequency` cycles a pixel: with $f$ for `frequency`, the phase at distance $d$ from a crest is $2\\pi f d$.
         Return one number, which may be below zero.
         For the mean of three and stripes of 1/2 cycle a pixel it is −1/3: they are turned round.
     """,
@@ -950,7 +969,7 @@ unknown = FunctionExercise(
     statement="""
         Write `find_kernel(box, rows, columns)`: find a kernel that you cannot see.
         `box` is a function that takes an image, an array (H, W) of any size, and returns what cross-correlation with a hidden kernel makes of it: `correlate2d(image, kernel, border="zero")`.
-        The kernel has `rows` × `columns` weights, both odd numbers.
+        The kernel has `rows` rows and `columns` columns, and both numbers are odd.
         Return the kernel, an array of floats of shape (rows, columns), such that `correlate2d` with it does what the box does.
     """,
     hints=[
@@ -1150,6 +1169,12 @@ def edge_pixel_doubled(image, size):
 
 
 @middle.mistake
+def edge_pixel_again_and_again(image, size):
+    """The edge pixel is repeated outside, which is the border "replicate"; take "reflect"."""
+    return _medians(image, size, "replicate")
+
+
+@middle.mistake
 def medians_of_medians(image, size):
     """The median of the rows' medians is not the median of the window: sort all its pixels together."""
     bordered = add_border(image, size // 2, size // 2, "reflect")
@@ -1283,7 +1308,7 @@ def result_turned(first, second):
 
 @both.mistake
 def kept_small(first, second):
-    """Only the places where `second` lies at least half on `first` are kept; the result is larger than both kernels."""
+    """Only the middle of the result is kept, as large as `first`; it has R₁ + R₂ − 1 rows and S₁ + S₂ − 1 columns."""
     (R, S), (R2, S2) = first.shape, second.shape
     r, s = (R2 - 1) // 2, (S2 - 1) // 2
     return compose(first, second)[r : r + R, s : s + S]
@@ -1464,7 +1489,7 @@ ProjectExercise(
     title="Project: rescue a photograph",
     minutes=60,
     statement="""
-        Choose a grey photograph of the course and damage it twice: once with noise from `add_noise`, once by turning a tenth of its pixels black or white.
+        Choose a grey photograph of the course and damage it in two ways: one copy with noise from `add_noise`, another by turning a tenth of its pixels, drawn at random, black or white.
         Repair both with at least three filters (a mean, a Gaussian and a median, for example), each in at least four widths.
         Measure how far each result is from the clean photograph, draw these distances against the width, and show the best repair of each damage beside the damaged and the clean picture.
         Then say in five sentences which filter wins against which damage and why, what the best width depends on, and one thing that your measure does not see.

@@ -88,61 +88,61 @@ def one_answer_cases(rng):
 @answer.mistake
 def bias_forgotten(patch, weights, bias):
     """The bias is missing: it is added to the weighted sum before the cut."""
-    return max(0, (patch * weights).sum())
+    return float(max(0, (patch * weights).sum()))
 
 
 @answer.mistake
 def bias_subtracted(patch, weights, bias):
     """The bias is subtracted; add it to the weighted sum."""
-    return max(0, (patch * weights).sum() - bias)
+    return float(max(0, (patch * weights).sum() - bias))
 
 
 @answer.mistake
 def cut_off_forgotten(patch, weights, bias):
     """A cell cannot answer less than nothing: cut the result off below zero."""
-    return (patch * weights).sum() + bias
+    return float((patch * weights).sum() + bias)
 
 
 @answer.mistake
 def bias_after_the_cut(patch, weights, bias):
     """The bias comes too late: add it first, and cut off afterwards."""
-    return max(0, (patch * weights).sum()) + bias
+    return float(max(0, (patch * weights).sum()) + bias)
 
 
 @answer.mistake
 def bias_at_every_pixel(patch, weights, bias):
     """The bias is added once for every pixel; a cell has one bias, which is added to the sum once."""
-    return max(0, (patch * weights + bias).sum())
+    return float(max(0, (patch * weights + bias).sum()))
 
 
 @answer.mistake
 def each_product_cut_off(patch, weights, bias):
     """The cut comes too early: products below zero count, too, and only the whole sum is cut off."""
-    return max(0, np.maximum(patch * weights, 0).sum() + bias)
+    return float(max(0, np.maximum(patch * weights, 0).sum() + bias))
 
 
 @answer.mistake
 def matrix_product(patch, weights, bias):
     """`@` multiplies rows by columns; a cell multiplies each pixel by the weight at the same place, with `*`."""
-    return max(0, (patch @ weights).sum() + bias)
+    return float(max(0, (patch @ weights).sum() + bias))
 
 
 @answer.mistake
 def mean_for_sum(patch, weights, bias):
     """The products are averaged; a cell adds them up."""
-    return max(0, (patch * weights).mean() + bias)
+    return float(max(0, (patch * weights).mean() + bias))
 
 
 @answer.mistake
 def weights_turned(patch, weights, bias):
     """The weights are turned by half a turn; each weight stays at its place, row by row and column by column."""
-    return max(0, (patch * weights[::-1, ::-1]).sum() + bias)
+    return float(max(0, (patch * weights[::-1, ::-1]).sum() + bias))
 
 
 @answer.mistake
 def sign_dropped(patch, weights, bias):
     """A negative result becomes 0, not the same number without its sign."""
-    return abs((patch * weights).sum() + bias)
+    return float(abs((patch * weights).sum() + bias))
 
 
 on_grey = NumberExercise(
@@ -216,7 +216,7 @@ engineers = ChoiceExercise(
     title="Not copied from the brain",
     level="warm-up",
     minutes=3,
-    statement="Which of these do convolutional networks have, and the visual cortex not?",
+    statement="Which of these is true of convolutional networks, and not of the visual cortex?",
     options=[
         Option(
             "All cells that ask the same question at different places have exactly the same weights.",
@@ -251,7 +251,7 @@ probe = FunctionExercise(
     statement="""
         Write `weights_from_outside(cell, shape)`: find the weights of a cell without looking inside.
         `cell(image)` takes an image of `shape`, which is (H, W), and returns a number: the weighted sum of all pixels plus a bias that you do not know, *not* cut off.
-        Like a real one it tires: it answers H·W + 1 images and no more.
+        Like a real one it tires: it answers H·W + 1 images, and raises an error at the next.
         (So `receptive_field_map`, which shows two images for each pixel, asks too often.)
         Return the weights as an array of floats, (H, W).
     """,
@@ -470,7 +470,7 @@ def one_phase_only(cell):
 @preferred.mistake
 def number_of_the_angle(cell):
     """`argmax` says at which place in the list the best angle stands; return the angle that stands there."""
-    return int(np.argmax(_averages(cell)))
+    return float(np.argmax(_averages(cell)))
 
 
 @preferred.mistake
@@ -728,7 +728,7 @@ empty = ChoiceExercise(
         ),
         Option(
             "The weights of the two cells that it reads cancel each other.",
-            "Their answers are squared before they are added, and squares cannot cancel. For one grating, moreover, one of the two is strong where the other is weak.",
+            "Their answers are squared before they are added, and squares cannot cancel.",
         ),
         Option(
             "All of its weights are zero.",
@@ -1122,7 +1122,7 @@ design = ProjectExercise(
         Build a cell that reads complex cells and answers to something that none of the chapter's cells looks for, such as a curve, a T-junction, a ring or a pair of parallel lines.
         Write it as a function of an image that returns a map, like `corner_cell`.
         Draw three images that it should like and three that it should not, and show its answers to all six.
-        Then run it on a photograph of the course, and show the five places where it answers most.
+        Then run it on a photograph of the course, and show the five places where it answers most, no two of them closer than 20 pixels.
         Write down in five sentences or fewer what it really looks for, with one example that fools it.
     """,
     rubric=[
@@ -1132,7 +1132,9 @@ design = ProjectExercise(
             2,
         ),
         Criterion("The photograph with its five places marked, in a figure with a description", 2),
-        Criterion("An example that fools the cell, and a reason for it", 2),
+        Criterion(
+            "An example that fools the cell, with the answer that it gets, and a reason for it", 2
+        ),
         Criterion("The text claims no more than the figures show", 1),
     ],
     hints=["`corner_cell` takes the weaker of two energies; shift one of them before you do."],
