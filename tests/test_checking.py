@@ -276,6 +276,28 @@ def test_a_known_mistake_is_named_and_others_are_guessed(made):
         assert report.score == 0
 
 
+def test_an_array_for_a_number_is_told(made):
+    report = judged(made(lambda x: x + 1, [(1,), (2,)]), lambda x: np.array([[x + 1]]))
+    assert report.cause.name == "an array for a number"
+
+
+def test_one_wrong_case_of_several_is_too_little_to_guess_from(made):
+    found = made(square, [(0,), (1,), (3,)])
+    assert judged(found, lambda x: x).cause is None
+
+
+def test_a_mistake_in_whole_numbers_is_recognised_in_floats_and_back(made):
+    found = made(square, [(3,), (4,)], [doubled])
+    assert judged(found, lambda x: 2.0 * x).cause.name == "doubled"
+    found = made(lambda x: x**2 / 1, [(3,), (4,)], [lambda_double])
+    assert judged(found, lambda x: 2 * x).cause.name == "lambda double"
+
+
+def lambda_double(x):
+    """To square is to multiply by itself, not by 2."""
+    return 2.0 * x
+
+
 def test_there_is_no_guess_where_nothing_fits(made):
     found = made(square, IMAGES)
     for answer in (lambda x: x**3, lambda x: (x, 1), lambda x: str(x), lambda x: 1 / 0, list):

@@ -229,10 +229,10 @@ class FunctionExercise(Exercise):
         """Say whether two outcomes are alike: how a known mistake is recognised."""
         if one.late or other.late or one.error or other.error:
             return one.late == other.late and _error_name(one) == _error_name(other)
-        alike = set(one.changed) == set(other.changed) and (
-            one.shared == other.shared or not self.fresh
-        )
-        return alike and difference(one.value, other.value, self.rtol, self.atol) is None
+        if set(one.changed) != set(other.changed) or (self.fresh and one.shared != other.shared):
+            return False
+        pairs = (one.value, other.value), (other.value, one.value)  # 12 for 12.0, either way
+        return any(difference(*pair, self.rtol, self.atol) is None for pair in pairs)
 
     def _once(self, what, student, compute):
         """Compute it once for each of the last few students."""
@@ -266,9 +266,8 @@ class NumberExercise(FunctionExercise):
         """Return the statement, with this student's numbers in it."""
         text = self.statement
         for name, value in self.numbers(student).items():
-            text = text.replace(
-                "{" + name + "}", f"{value:,}" if isinstance(value, int) else f"{value}"
-            )
+            shown = f"{value:,}" if isinstance(value, int) else f"{value}"
+            text = text.replace("{" + name + "}", shown.replace("-", "−"))
         return text
 
     def numbers(self, student=None):

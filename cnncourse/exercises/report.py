@@ -272,37 +272,46 @@ def _guess(exercise, triples, faults):
         return _PRINTS if any(got.printed for _, got, _ in wrong) else _NOTHING
     if faults and all(f in ("changed", "shared", None) for f in faults):
         return _CHANGES if "changed" in faults else None
-    if all(
-        isinstance(v, list) and _alike(e.value, _as_listed(v))
-        for v, (e, *_) in zip(values, wrong, strict=True)
-    ):
-        return _A_LIST
+    for cause, kind, change in ((_A_LIST, list, _as_listed), (_AN_ARRAY, np.ndarray, _as_single)):
+        if all(isinstance(got.value, kind) for _, got, _ in wrong) and all(
+            _alike(expected.value, change(got.value)) for expected, got, _ in wrong
+        ):
+            return cause
     if len(triples) > 1 and _all_alike([t[1].value for t in triples]):
         return Cause("always the same", "the result is the same in every case.", known=False)
-    for name in exercise.parameters:
-        place = exercise.parameters.index(name)
+    if any(getattr(fault, "kind", "") not in ("value", "shape") for fault in faults if fault):
+        return None
+    if len(wrong) == 1 < len(triples):  # too little to go by
+        return None
+    return _changed_back(exercise, wrong) or _not_a_number(values) or _proportion(wrong)
+
+
+def _changed_back(exercise, wrong):
+    """Say which simple change of the values would make them right, if there is one."""
+    for place, name in enumerate(exercise.parameters):
         if all(_alike(got.value, arguments[place]) for _, got, arguments in wrong):
             return Cause("returns its argument", f"`{name}` comes back unchanged.", known=False)
     for name, sentence, change in _CHANGED_BACK:
         if all(_alike(expected.value, _changed(change, got.value)) for expected, got, _ in wrong):
             return Cause(name, sentence, known=False)
-    if any(getattr(fault, "kind", "") != "value" for fault in faults if fault is not None):
-        return None
-    return _not_a_number(values) or _proportion(wrong)
+    return None
 
 
 _PRINTS = Cause("prints", "it prints its result; it has to `return` it.", known=False)
 _NOTHING = Cause("returns nothing", "a `return` is missing, at least on one path.", known=False)
 _CHANGES = Cause("changes its input", "work on a copy: `x = x.copy()`.", known=False)
 _A_LIST = Cause("a list", "the numbers are right; return an array: `np.array(…)`.", known=False)
+_AN_ARRAY = Cause(
+    "an array for a number", "take the number out of the array: `.item()`.", known=False
+)
 _CHANGED_BACK = [
     ("transposed", "rows and columns are swapped in the result.", lambda a: a.swapaxes(-1, -2)),
     ("sign", "the sign is the wrong way round.", lambda a: -a),
     ("upside down", "the rows come in reverse order.", lambda a: a[..., ::-1, :]),
     ("reversed", "the last axis comes in reverse order.", lambda a: a[..., ::-1]),
     ("turned", "the result is turned by 180°.", lambda a: a[..., ::-1, ::-1]),
-    ("off by one, too large", "it is too large by 1 everywhere.", lambda a: a - 1),
-    ("off by one, too small", "it is too small by 1 everywhere.", lambda a: a + 1),
+    ("off by one, too large", "every wrong value is too large by 1.", lambda a: a - 1),
+    ("off by one, too small", "every wrong value is too small by 1.", lambda a: a + 1),
 ]
 
 
@@ -319,6 +328,11 @@ def _has_only_numbers(value):
     if isinstance(value, list | tuple):
         return all(map(_has_only_numbers, value))
     return _dtype_kind(value) in "biufc"
+
+
+def _as_single(array):
+    """Return the only number of an array, or None."""
+    return array.item() if array.size == 1 else None
 
 
 def _alike(expected, got):
