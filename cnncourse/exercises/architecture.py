@@ -35,7 +35,7 @@ temperature_ = FunctionExercise(
     level="warm-up",
     minutes=6,
     statement="""
-        Write `tempered(logits, temperature)`: the softmax of the logits divided by the temperature.
+        Write `tempered(logits, temperature)`: divide the logits by a temperature, then take the softmax of each row.
         `logits` is an array (N, K), one row for each picture, and `temperature` a number above 0.
         Return an array of floats (N, K), whose rows add up to 1.
         Logits may be as large as a thousand, and there must be no NaN then.
@@ -85,6 +85,7 @@ def tempered_cases(rng):
         yield np.array([[2, 1, 0]]), temperature
     yield np.array([[1.0, 1.0], [0.0, 3.0]]), 1.5
     yield np.array([[1000.0, 998.0, -1000.0]]), 1
+    yield np.array([[1000.0, 999.0], [1.0, 2.0]]), 1
     for N, K in [(3, 4), (1, 10), (5, 2)]:
         yield rng.normal(size=(N, K)), float(rng.uniform(0.2, 4))
     yield rng.integers(-9, 10, size=(2, 6)), float(rng.uniform(0.5, 5))
@@ -119,6 +120,14 @@ def shares_divided(logits, temperature):
 def overflow(logits, temperature):
     """For large logits the exponential is infinite, and infinity divided by infinity is NaN: subtract the largest of each row first, or call `softmax`."""
     powers = _powers(logits, temperature)
+    with np.errstate(all="ignore"):
+        return powers / powers.sum(axis=1, keepdims=True)
+
+
+@temperature_.mistake
+def largest_of_all_rows(logits, temperature):
+    """The largest of *all* logits is subtracted, and the exponentials of a row far below it are all 0: subtract the largest of each row."""
+    powers = _powers(logits - logits.max(), temperature)
     with np.errstate(all="ignore"):
         return powers / powers.sum(axis=1, keepdims=True)
 
@@ -225,7 +234,7 @@ through = NumberExercise(
     statement="""
         Over a batch, a channel has the mean {mean} and the variance {variance}.
         Batch norm has learned γ = {gamma} and β = {beta} for it; take ε = 0.
-        What becomes of a pixel of {pixel} in training?
+        What does batch norm make of a pixel with the value {pixel}, in training?
     """,
     hints=[
         "First subtract the mean and divide by the standard deviation.",
@@ -317,7 +326,7 @@ early = ChoiceExercise(
         ),
         Option(
             "Each late unit stands for one kind of clothes, and each early one for one pixel.",
-            "An early unit is a pattern, looked for at every place, not a pixel. And not every late unit has a single subject; only the last layer has one number for each kind.",
+            "An early unit looks for a pattern of several pixels, not for one pixel. And not every late unit has a single subject; only the last layer has one number for each kind.",
         ),
     ],
     hints=["How many pixels can a unit of the first layer see, and how many one of the third?"],
@@ -414,6 +423,13 @@ def convolutions_with_biases(in_channels, classes, widths):
 def one_norm_for_the_group(in_channels, classes, widths):
     """Each map has a γ and a β of its own, not all maps of a group together."""
     return _counted(in_channels, classes, widths, lambda C, K: 9 * C * K + 2, _head_parameters)
+
+
+@small.mistake
+def channels_of_the_picture_everywhere(in_channels, classes, widths):
+    """Every group reads the channels of the picture here; a later one reads the maps of the group before it."""
+    body = sum(_group_parameters(in_channels, K) for K in widths)
+    return body + _head_parameters(widths, classes)
 
 
 @small.mistake
@@ -588,9 +604,24 @@ def means_beside_the_columns(x, gamma, beta, eps):
 
 
 @normal.mistake
+def everything_beside_the_columns(x, gamma, beta, eps):
+    """The means, the variances, γ and β have the shape (C,), and so stand beside the columns, the last axis: `keepdims=True` for the first two, and (C, 1, 1) for γ and β, put them beside the channels."""
+    return gamma * (x - x.mean(OVER)) / np.sqrt(x.var(OVER) + eps) + beta
+
+
+@normal.mistake
 def mean_square_less_squared_mean(x, gamma, beta, eps):
-    """The variance is the mean of the squares less the square of the mean, and all its digits are lost where the mean is large: subtract the mean first."""
+    """The variance is the mean of the squares less the square of the mean, and most of its digits are lost where the mean is large: subtract the mean first."""
     x = x.astype(float)
+    mean = x.mean(OVER, keepdims=True)
+    variance = (x**2).mean(OVER, keepdims=True) - mean**2
+    with np.errstate(all="ignore"):
+        return _beside(gamma) * (x - mean) / np.sqrt(variance + eps) + _beside(beta)
+
+
+@normal.mistake
+def squares_of_bytes_wrap(x, gamma, beta, eps):
+    """The mean of the squares less the square of the mean fails twice: squares of bytes do not fit into a byte, and where the mean is large most digits are lost. Subtract the mean first."""
     mean = x.mean(OVER, keepdims=True)
     variance = (x**2).mean(OVER, keepdims=True) - mean**2
     with np.errstate(all="ignore"):
@@ -744,7 +775,7 @@ sigmoids = NumberExercise(
     minutes=5,
     statement="""
         A gradient goes back through sigmoids.
-        Suppose that the weights between them leave its size as it is.
+        Suppose that the weights between them leave its size as it is, so that only the slopes of the sigmoids count.
         What is the smallest number of sigmoids that is sure to leave less than $10^{-{digits}}$ of it, whatever numbers go in?
     """,
     hints=[
@@ -857,7 +888,7 @@ worse = ChoiceExercise(
         ),
         Option(
             "The gradient vanishes on its way to the first layers.",
-            "That happens with sigmoids. These networks have ReLU and batch norm, and the chapter measures that the gradient at the first layer even grows with depth; He et al. found no vanishing gradients either.",
+            "That happens with sigmoids. These networks have ReLU and batch norm, and in the chapter's small ones, before training, the gradient at the first layer even grows with depth; He et al. found no vanishing gradients either.",
         ),
         Option(
             "A deeper network of such layers can represent fewer functions.",
@@ -1208,6 +1239,15 @@ def _appended(small, before, after):
 
 
 @shortcut.mistake
+def size_rounded_down(x, channels, stride):
+    """There is room for H // stride rows only; if rows or columns are left over, the slice has one more, so round up."""
+    N, C, H, W = x.shape
+    y = np.zeros((N, channels, H // stride, W // stride))
+    y[:, :C] = x[:, :, ::stride, ::stride]
+    return y
+
+
+@shortcut.mistake
 def zeros_in_front(x, channels, stride):
     """The maps of zeros come first; append them behind the maps that there are."""
     return _appended(x[:, :, ::stride, ::stride], channels - x.shape[1], 0)
@@ -1324,7 +1364,7 @@ def sides_not_halved(channels, side, layers, growth):
 
 
 @block_maps.mistake
-def maps_doubled_by_layers(channels, side, layers, growth):
+def maps_multiplied_by_layers(channels, side, layers, growth):
     """A layer adds so many maps; it does not multiply their number."""
     return channels * growth * layers // 2 * (side // 2) ** 2
 
@@ -1485,7 +1525,7 @@ change = ChoiceExercise(
     title="Which may change places?",
     level="stretch",
     minutes=5,
-    statement="For which of these pairs of steps does the order never matter?",
+    statement="For which of these pairs of steps does the order never matter, whatever numbers go in and whatever has been learned?",
     options=[
         Option(
             "ReLU and max pooling",
@@ -1498,7 +1538,7 @@ change = ChoiceExercise(
         ),
         Option(
             "batch norm outside training and max pooling",
-            "It holds only if γ is positive. A negative one turns the largest number of a window into the smallest.",
+            "It holds unless a γ is negative: that turns the largest number of a window into the smallest.",
         ),
         Option(
             "batch norm in training and max pooling",
@@ -1685,14 +1725,14 @@ back = FunctionExercise(
     level="challenge",
     minutes=30,
     statement="""
-        Write `norm_gradient(dy, x, gamma, eps)`: the gradient of batch norm's input in *training*, where the mean and the variance depend on x, too.
-        `x` is what the layer read and `dy` the gradient of its output, both arrays of floats, (N, C, H, W).
+        Write `norm_gradient(dy, x, gamma, eps)`: the way back through batch norm in *training*, where the mean and the variance depend on x, too.
+        `x` is what the layer read and `dy` the gradient of the loss with respect to its output, both arrays of floats, (N, C, H, W).
         `gamma` is an array (C,), and `eps`, a number above 0, stands under the root.
-        Return dx, an array of floats, (N, C, H, W).
+        Return dx, the gradient with respect to x, an array of floats, (N, C, H, W).
         Derive it on paper first.
     """,
     hints=[
-        "A constant that is added to all pixels of a channel changes nothing, so of `dy` its mean over the channel has to go. Neither does it matter (but for ε) if a channel is stretched, so its part along the standardised x has to go, too.",
+        "A constant that is added to all pixels of a channel changes nothing, so the mean of `dy` over the channel has to be taken out. Nor does it matter (but for ε) if a channel is stretched, so what `dy` has of the standardised x has to be taken out, too.",
         "Let $\\hat x$ be the standardised x, and let bars be means over batch and pixels of a channel. You need $\\overline{\\mathrm{d}y}$ and $\\overline{\\mathrm{d}y \\cdot \\hat x}$.",
         "$\\mathrm{d}x = \\gamma / \\sqrt{\\sigma^2 + \\varepsilon} \\cdot (\\mathrm{d}y - \\overline{\\mathrm{d}y} - \\hat x \\cdot \\overline{\\mathrm{d}y \\cdot \\hat x})$",
     ],
@@ -1836,11 +1876,11 @@ own = ProjectExercise(
     title="Project: a network of your own",
     minutes=90,
     statement="""
-        Design a network for the clothes of this chapter with at most 20,000 parameters.
+        Design a network for the clothes of this chapter with at most 20,000 parameters, for pictures of any size, and assert both.
         Besides convolution, batch norm, ReLU and pooling it uses two ideas of the section *One idea a network*, such as shortcuts, paths side by side, kept maps, one kernel a channel, or a gate.
         Draw it with `show.network`, and count its parameters and multiply-adds beside those of `small_net(widths=(16, 32, 64), pool=True)`.
-        Train both as in the first section, on the 6,000 pictures, with three seeds each, and measure how many of the 2,000 new ones they name right.
-        Then take one of your two ideas out, and measure again.
+        Train both as in the first section, on the 6,000 pictures, with three seeds each, and measure which share of the 2,000 new ones they name right.
+        Then take one of your two ideas out, and count and measure this third network as well.
         Write down in five sentences or fewer what each idea costs and what it brings, and what you cannot tell from three seeds.
     """,
     rubric=[
@@ -1854,7 +1894,7 @@ own = ProjectExercise(
             "Accuracy of all three networks with the spread over three seeds, in one figure or table",
             2,
         ),
-        Criterion("The text says no more than the numbers carry", 1),
+        Criterion("The text calls nothing better that is within the spread of the seeds", 1),
     ],
     hints=[
         "`conv_bn`, `residual_block`, `separable_conv`, `Branches`, `Skip` and `Gate` from `cnncourse.architecture.blocks` can all stand in one `nn.Sequential`.",

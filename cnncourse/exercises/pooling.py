@@ -56,15 +56,16 @@ loops = FunctionExercise(
     minutes=10,
     statement="""
         Write `max_pool2d_loops(image, k, stride)`: max pooling of one image with `k`×`k` windows, without padding.
-        `image` is an array (H, W) of any kind of numbers, with `k` at most H and W; the windows' first rows and columns are `stride` apart.
+        `image` is an array (H, W) of any kind of numbers, with `k` at most H and W.
+        The first window begins at row 0 and column 0; from one to the next it is `stride` rows or columns.
         A window that does not fit as a whole does not count (no ceil mode).
         Write a loop over the outputs, and take the maximum of a slice for each.
         Return an array of floats of shape (H′, W′).
     """,
     hints=[
+        "How many outputs there are, `output_size(H, k, stride)` tells you, for the rows and for the columns. Make the result with `np.zeros((rows, columns))`, whatever the dtype of the image.",
+        "At which row and column of the image does the window of output (i, j) begin?",
         "Output (i, j) reads `image[i * stride : i * stride + k, j * stride : j * stride + k]`.",
-        "How many outputs there are, `output_size(H, k, stride)` tells you, for the rows and for the columns.",
-        "Make the result with `np.zeros((rows, columns))`, whatever the dtype of the image.",
     ],
 )
 
@@ -155,7 +156,7 @@ def square_images_only(image, k, stride):
     rows = output_size(image.shape[0], k, stride)
     y = np.zeros((rows, rows))
     for place, window in _windows(image, k, stride, y.shape):
-        y[place] = window.max(initial=-np.inf)
+        y[place] = window.max()
     return y
 
 
@@ -368,7 +369,7 @@ ChoiceExercise(
     options=[
         Option(
             "Their mean is well above 0, and their standard deviation is between 1/4 and 1.",
-            "The largest of 16 such numbers is more than one standard deviation above the mean, so everything is shifted upwards; and maxima damp this noise less than averages do.",
+            "The largest of 16 such numbers is on average about 1.8 standard deviations above the mean, so everything is shifted upwards; and maxima damp this noise less than averages do.",
             right=True,
         ),
         Option(
@@ -381,7 +382,7 @@ ChoiceExercise(
         ),
         Option(
             "All are nearly equal, for pooling keeps noise from going on.",
-            'The noise is damped, not stopped: "pooling stops noise" is a sentence that the measurement in this chapter does not support.',
+            "The noise is damped, not stopped: maxima of 16 such numbers still have a standard deviation of about 0.5.",
         ),
         Option(
             "Their mean is well above 0, and their standard deviation is larger than 1.",
@@ -445,6 +446,13 @@ def padded_by_cutting(image, k, stride, padding):
     return y
 
 
+@cold.also
+def padded_by_edges(image, k, stride, padding):
+    """Each window that reaches outside has the edge pixel in it anyway, so repeating that changes nothing."""
+    padded = np.pad(image.astype(float), padding, mode="edge")
+    return max_pool2d(padded[None, None], k, stride)[0, 0]
+
+
 @cold.cases
 def cold_cases(rng):
     """The chapter's temperatures, small maps, then all kinds of numbers."""
@@ -488,7 +496,7 @@ def padded_with_plus_infinity(image, k, stride, padding):
 
 @cold.mistake
 def padded_with_a_mirror(image, k, stride, padding):
-    """A mirror brings in pixels that the window does not see; a border of −∞ brings in nothing."""
+    """Where `k` is even, a mirror brings in pixels that the window does not see; a border of −∞ never brings in anything."""
     return _padded_by(image, k, stride, padding, mode="reflect")
 
 
@@ -667,7 +675,7 @@ ChoiceExercise(
         ),
         Option(
             "They stay the same, because pooling makes a network invariant to shifts.",
-            "The most common mistake about pooling. A step across a window's edge changes outputs, and strides alias; robust to small shifts is not invariant.",
+            "A step across a window's edge changes outputs, and strides alias: robust to small shifts is not invariant.",
         ),
         Option(
             "They stay the same, because convolution and pooling are equivariant.",
@@ -783,7 +791,7 @@ def bias_forgotten(maps, weight, bias):
 
 @ends.mistake
 def bias_averaged_too(maps, weight, bias):
-    """The bias is divided by the number of pixels, as if it were part of a sum over them; it is added once to the averages' sum."""
+    """The bias is divided by the number of pixels; it is no part of the average, but is added once, after the weights."""
     return _head(maps.mean(axis=(2, 3)), weight, bias / np.prod(maps.shape[2:]))
 
 
@@ -791,6 +799,12 @@ def bias_averaged_too(maps, weight, bias):
 def weight_not_transposed(maps, weight, bias):
     """`weight` has a row for each output: `averages @ weight` sums over the outputs, and fits only if there are as many as maps."""
     return maps.mean(axis=(2, 3)) @ weight + bias
+
+
+@ends.mistake
+def outputs_before_images(maps, weight, bias):
+    """The product has a row for each output and a column for each image, and the biases go to the wrong axis; the result is (N, K), a row for each image: `averages @ weight.T`."""
+    return weight @ maps.mean(axis=(2, 3)).T + bias
 
 
 @ends.mistake
@@ -963,6 +977,13 @@ def root_of_the_squares_forgotten(layer, x, shift):
 
 
 @moved.mistake
+def divided_by_the_moved_norm(layer, x, shift):
+    """The change is divided by the norm of the result for the *moved* `x`; take that of the result for `x` as it was."""
+    before, change = _change(layer, x, shift)
+    return np.linalg.norm(change) / np.linalg.norm(before + change)
+
+
+@moved.mistake
 def divided_by_the_images_norm(layer, x, shift):
     """The change is divided by the norm of `x`; divide it by that of the layer's result."""
     return np.linalg.norm(_change(layer, x, shift)[1]) / np.linalg.norm(x)
@@ -990,7 +1011,7 @@ back_in_place = FunctionExercise(
     fresh=True,
     statement="""
         Write `unpool(x, k)`: keep the maximum of each `k`×`k` window where it stands, and set everything else to 0.
-        Networks that enlarge maps again put their own numbers into such places.
+        (Networks that enlarge maps again can remember these places, and put the numbers of a later layer there.)
         `x` is an array (N, C, H, W); the windows stand side by side and treat every map by itself.
         If several pixels of a window are largest, keep the first in reading order; pixels at the end that belong to no whole window become 0.
         Return a new array of floats of x's shape, and leave `x` as it is.
@@ -1176,13 +1197,13 @@ def whole_gradient_from_each(k, s, g):
 
 @shares.mistake
 def one_window_wins(k, s, g):
-    """A maximum sends the whole gradient to one pixel; an average spreads it over all of them."""
+    """That would be the whole gradient of one output; an average spreads it over the pixels of its window."""
     return g
 
 
 @shares.mistake
 def overlap_along_one_axis(k, s, g):
-    """The windows overlap down the rows and along the columns, so the number along one axis has to be squared."""
+    """The windows overlap along both axes, so the number along one axis has to be squared."""
     return (k // s) * g / k**2
 
 
@@ -1193,8 +1214,8 @@ def divided_by_one_side_only(k, s, g):
 
 
 @shares.mistake
-def windows_averaged(k, s, g):
-    """What the windows send is added up, not averaged."""
+def divided_by_the_windows(k, s, g):
+    """It divides by the number of windows that read a pixel; what they send is added up, so multiply by it."""
     return g / k**2 / (k // s) ** 2
 
 
@@ -1467,10 +1488,10 @@ def windows_in_a_row(dy, image, k, stride):
     """The windows are taken side by side; they are `stride` apart."""
     dx = np.zeros(image.shape)
     for i, j in np.ndindex(*dy.shape):
-        window = image[i * k : (i + 1) * k, j * k : (j + 1) * k]
-        if window.size:
-            r, s = divmod(window.argmax(), window.shape[1])
-            dx[i * k + r, j * k + s] += dy[i, j]
+        top, left = i * k, j * k
+        window = image[top : top + k, left : left + k]
+        r, s = divmod(window.argmax(), k)
+        dx[top + r, left + s] += dy[i, j]
     return dx
 
 
@@ -1536,10 +1557,10 @@ def _adapted(x, n, first=_floor, end=_ceiling, take=np.mean):
     H, W = x.shape[2:]
     y = np.zeros((*x.shape[:2], n, n))
     for i, j in np.ndindex(n, n):
-        rows = slice(first(i * H, n), max(end((i + 1) * H, n), first(i * H, n) + 1))
-        columns = slice(first(j * W, n), max(end((j + 1) * W, n), first(j * W, n) + 1))
+        rows = slice(first(i * H, n), end((i + 1) * H, n))
+        columns = slice(first(j * W, n), end((j + 1) * W, n))
         window = x[:, :, rows, columns]
-        y[:, :, i, j] = take(window, axis=(2, 3)) if window.size else 0
+        y[:, :, i, j] = take(window, axis=(2, 3)) if window.size else np.nan
     return y
 
 
@@ -1584,7 +1605,7 @@ def rounded_to_the_nearest(x, n):
 @any_size.mistake
 def windows_of_one_size(x, n):
     """All windows have H // n rows and W // n columns; that leaves pixels out at the end, and fails for maps smaller than n."""
-    H, W = (max(1, size // n) for size in x.shape[2:])
+    H, W = (size // n for size in x.shape[2:])
     y = np.zeros((*x.shape[:2], n, n))
     for i, j in np.ndindex(n, n):
         window = x[:, :, i * H : (i + 1) * H, j * W : (j + 1) * W]
@@ -1601,9 +1622,12 @@ def one_pixel_too_many(x, n):
 @any_size.mistake
 def rows_for_columns(x, n):
     """The limits of the rows are used for the columns, too; W need not be H."""
-    H, W = x.shape[2:]
-    square = np.pad(x, [(0, 0)] * 3 + [(0, max(0, H - W))], "edge")[..., :H]
-    return _adapted(square, n)
+    H, y = x.shape[2], np.zeros((*x.shape[:2], n, n))
+    limits = [slice(i * H // n, -(-(i + 1) * H // n)) for i in range(n)]
+    for i, j in np.ndindex(n, n):
+        window = x[:, :, limits[i], limits[j]]
+        y[:, :, i, j] = window.mean(axis=(2, 3)) if window.size else np.nan
+    return y
 
 
 @any_size.mistake
@@ -1631,17 +1655,17 @@ ProjectExercise(
     minutes=75,
     statement="""
         Choose three photographs of the course and one kernel, and compute their maps with `conv2d` and a ReLU.
-        Summarise the maps to a quarter of their rows and columns in at least four ways: every fourth pixel, average, maximum, and one with blur before sampling.
-        Move each photograph by 0 to 8 pixels (cut a moving crop, so that real pixels come in), and measure how much each summary changes.
-        Draw the change against the shift, and show one place of one photograph in which you can *see* the difference.
-        Then say in five sentences which summary you would take for a camera that trembles, what it costs, and why none of the curves proves that a network is invariant.
+        Summarise the maps to a quarter of their rows and columns in at least four ways: every fourth pixel, average, maximum, and one with blur before sampling; assert that all have the same shape.
+        Move each photograph by 0, 1, … 8 pixels (cut a moving crop, so that real pixels come in), and measure how much each summary changes: the norm of the change, divided by the norm of the summary.
+        Draw the change against the shift, a curve for each summary with the spread over the photographs, and show one place of one photograph in which you can *see* the difference.
+        Then say in five sentences or fewer which summary you would take for a camera that trembles, what it costs, and why none of the curves proves that a network is invariant.
     """,
     rubric=[
         Criterion(
             "Four summaries of the same size are computed, and a cell asserts their shapes", 1
         ),
         Criterion(
-            "The change is measured on crops with real pixels, for all shifts and photographs, and divided by the size of the summary",
+            "The change is measured on crops with real pixels, for all shifts and photographs, and divided by the norm of the summary",
             2,
         ),
         Criterion(

@@ -64,6 +64,7 @@ def updates_cases(rng):
     """Small numbers by hand, the chapter's training, then others."""
     yield 10, 10, 3
     yield 12, 5, 2
+    yield 13, 5, 2
     yield 1, 7, 5
     yield 15, 3, 1
     yield 10_000, 64, 2
@@ -75,6 +76,12 @@ def updates_cases(rng):
 def last_batch_dropped(N, batch_size, epochs):
     """The last batch of an epoch is dropped where it is smaller; it makes an update as well, so round up."""
     return epochs * (N // batch_size)
+
+
+@updates.mistake
+def rounded_to_the_nearest(N, batch_size, epochs):
+    """The quotient is rounded to the nearest whole number, so that a small last batch is lost; it counts as well, so round up."""
+    return epochs * round(N / batch_size)
 
 
 @updates.mistake
@@ -120,7 +127,7 @@ first = NumberExercise(
     minutes=3,
     rtol=5e-4,
     statement="""
-        A network for {classes} classes has not been trained, and gives each class the same share.
+        A network for {classes} classes has not been trained yet; say that it gives each class exactly the same share.
         What is its cross-entropy on the first batch?
         Give four digits.
     """,
@@ -200,7 +207,8 @@ ladder = ChoiceExercise(
         A network for ten classes is trained on 1,000 pictures.
         Its first loss is 2.31.
         It learns 32 of the pictures by heart: their loss comes down to 0.003.
-        But of new pictures it names 10 % right, whatever you do.
+        But trained on all 1,000, it names 10 % of new pictures right, whatever you do.
+        (All ten classes are equally frequent.)
         What is the most likely mistake?
     """,
     options=[
@@ -594,6 +602,26 @@ def zero_by_zero(matrix):
     """A class that is neither there nor answered gives 0 / 0, which is NaN; its F1 is 0."""
     hits, there, answered = _of_rows_and_columns(matrix)
     return np.mean(2 * hits / (there + answered))
+
+
+def _by_precision_and_recall(matrix):
+    """Return F1 of each class as its name says, NaN where there is no hit."""
+    hits, there, answered = _of_rows_and_columns(matrix)
+    with np.errstate(all="ignore"):
+        precision, recall = hits / answered, hits / there
+        return 2 * precision * recall / (precision + recall)
+
+
+@macro.mistake
+def no_hit_no_number(matrix):
+    """A class without any hit gives 0 / 0, which is NaN, in its precision, its recall or their harmonic mean; its F1 is 0."""
+    return np.mean(_by_precision_and_recall(matrix))
+
+
+@macro.mistake
+def classes_without_hits_left_out(matrix):
+    """Classes without any hit are left out of the mean, as `np.nanmean` does; here they count with 0."""
+    return np.nanmean(_by_precision_and_recall(matrix))
 
 
 @macro.mistake
@@ -1131,11 +1159,11 @@ begin = ChoiceExercise(
         ),
         Option(
             "Drawn with mean 0 and standard deviation 1, as data are standardised.",
-            "The *outputs* should keep their spread. A sum of 576 products with such weights spreads about 24 times as far as one of them, and so do the numbers from layer to layer, but for ReLU's half.",
+            "The *outputs* should keep their spread. A sum of 576 products with such weights spreads 24 times as far as one of them; ReLU takes half of the mean square, so each layer makes the numbers about 17 times larger.",
         ),
         Option(
             "Drawn with mean 0 and a standard deviation of 0.001, so that nothing explodes.",
-            "Nothing explodes, but each layer makes the numbers about 60 times smaller, and after some layers nothing is left, nor of the gradient on its way back.",
+            "Nothing explodes, but each layer makes the numbers about 60 times smaller. After some layers hardly anything is left of them, nor of the gradient on its way back.",
         ),
     ],
     hints=["How many products does one output add up?"],
@@ -1278,6 +1306,12 @@ def whole_numbers_cut_off(loss, w, eps):
         up[place] = w[place] + eps
         down[place] = w[place] - eps
     return _slopes_of(loss, points, w, eps)
+
+
+@nudge.mistake
+def slopes_in_whole_numbers(loss, w, eps):
+    """The gradient has the dtype of `w`, as `np.zeros_like` makes it, and whole numbers cut slopes off; begin with `np.zeros(w.shape)`."""
+    return nudged_gradient(loss, w, eps).astype(w.dtype)
 
 
 @nudge.mistake
@@ -1448,6 +1482,14 @@ def callers_arrays_changed(w, v, dw, lr):
 
 
 @parent.mistake
+def callers_weights_changed(w, v, dw, lr):
+    """`w -= …` changes the caller's weights; make new ones: `w = w - …`."""
+    v = 0.99 * v + 0.01 * dw**2
+    w -= lr * dw / (np.sqrt(v) + 1e-8)
+    return w, v
+
+
+@parent.mistake
 def running_mean_lost(w, v, dw, lr):
     """The running mean is returned as it came, so the next step forgets this gradient."""
     return rmsprop_step(w, v, dw, lr)[0], v.copy()
@@ -1599,6 +1641,15 @@ def logarithm_of_zero(logits, labels, weights):
     c = own / own.sum()
     right = shares[np.arange(len(labels)), labels]
     return -(c * np.log(right)).sum(), c[:, None] * (shares - targets)
+
+
+@voices.mistake
+def zero_times_infinity(logits, labels, weights):
+    """A share can be so small that it is rounded to 0, and 0 times its logarithm, minus infinity, is NaN: take the logarithm before the exponential is lost, as logit − log of the sum."""
+    own, _, shares, targets = _pieces(logits, labels, weights)
+    c = own[:, None] / own.sum()
+    with np.errstate(all="ignore"):
+        return -(c * targets * np.log(shares)).sum(), c * (shares - targets)
 
 
 @voices.mistake
@@ -1825,11 +1876,12 @@ ProjectExercise(
     title="Project: a recipe that you can defend",
     minutes=90,
     statement="""
-        Find a recipe for 500 pictures of Fashion-MNIST, and prove that it is better than the one that you began with.
+        Find a recipe for 500 pictures of Fashion-MNIST, and show whether it is better than the one that you began with.
         Begin with `compact_net()`, five epochs and a learning rate of your own guess, and put 500 *other* pictures aside for validation.
-        Climb the ladder first: first loss, 32 pictures by heart, new pictures.
+        Climb the ladder first: first loss, 32 pictures by heart, new pictures; assert the first two.
         Then run a range test, and compare at least three learning rates and at least two remedies against over-fitting, each with three seeds.
         Choose by the validation set, and only then ask the test set, once, for the first recipe and for the chosen one.
+        Draw the confusion matrix of the chosen one, and say which pair it confuses most.
         Write down in six sentences or fewer what helped, what did not, and which of the differences are no larger than those between seeds.
     """,
     rubric=[
@@ -1846,7 +1898,7 @@ ProjectExercise(
         Criterion("The text calls nothing better that is within the spread of the seeds", 2),
     ],
     hints=[
-        "Five epochs of 500 pictures take about a second or two; write a function of the recipe and the seed, and loop over both.",
+        "Five epochs of 500 pictures take a few seconds at most; write a function of the recipe and the seed, and loop over both.",
         "One change at a time: keep everything else as it was in the recipe before.",
     ],
 )

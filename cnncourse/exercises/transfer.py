@@ -161,7 +161,7 @@ head = NumberExercise(
     minutes=4,
     statement="""
         A frozen network ends with {maps} maps of {side}×{side} pixels.
-        A new head takes the mean of each map, and one linear layer with biases makes scores for {classes} classes of them.
+        A new head takes the mean of each map; from these means one linear layer with biases makes the scores of {classes} classes.
         How many numbers does the head have to learn?
     """,
     hints=[
@@ -236,7 +236,7 @@ bubble = ChoiceExercise(
     options=[
         Option(
             "Of its 1,000 names this one got the largest score; it may be wrong all the same.",
-            "The shares are the scores after a softmax: they say how the network divides 1 among its names, not how often it is right. Here it is wrong, and so sure.",
+            "The shares are the scores after a softmax: they say how the network divides 1 among its names, not how often it is right. Here it is rather sure, and wrong.",
             right=True,
         ),
         Option(
@@ -253,7 +253,7 @@ bubble = ChoiceExercise(
         ),
         Option(
             "The network means that it does not know, for nearly half of its shares go elsewhere.",
-            "Compare the grass: there no name got 7 %. One name with 0.55 among 1,000 is as clear as such an answer comes.",
+            "Compare the grass: there no name got 7 %. If one of 1,000 names gets 0.55, all the others together have less.",
         ),
     ],
     hints=["What does a softmax do with scores, and can it say “none of these”?"],
@@ -353,7 +353,7 @@ def cut_off_too_early(x):
 
 @back.mistake
 def halved_and_shifted(x):
-    """`(x + 1) / 2` is nearly right, and half a grey level off: the mean was 127/255, and the deviation 128/255."""
+    """`(x + 1) / 2` is nearly right, but up to one grey level off: the mean was 127/255, and the deviation 128/255."""
     return ((x[0] + 1) / 2).clamp(0, 1).permute(1, 2, 0).numpy()
 
 
@@ -544,7 +544,7 @@ moves = FunctionExercise(
     statement="""
         Write `what_moved(before, after)`: which entries of a network has a training changed?
         Both are dicts from names to tensors, such as a copy of `network.state_dict()` from before and one from after: weights and biases, but running averages, too.
-        They have the same names, and for each name tensors of the same shape.
+        They have the same names, perhaps in another order, and for each name tensors of the same shape.
         An entry has moved if any number in it is not exactly what it was, however small the difference.
         Return the list of the names of those that have moved, in the order of `before`.
     """,
@@ -664,6 +664,13 @@ def sums_compared(before, after):
 def upwards_only(before, after):
     """It sees numbers that grew, and misses those that shrank."""
     return _names_where(before, after, lambda a, b: (b > a).any())
+
+
+@moves.mistake
+def paired_by_their_places(before, after):
+    """The entries are paired by their places, and in `after` the order may be another; look them up by name, `after[name]`."""
+    pairs = zip(before.items(), after.values(), strict=True)
+    return [name for (name, a), b in pairs if not torch.equal(a, b)]
 
 
 @moves.mistake
@@ -1055,7 +1062,7 @@ gradients = ChoiceExercise(
         ),
         Option(
             "Its weights have shrunk a little, by weight decay.",
-            "Parameters without a gradient are passed over by the optimiser, with their decay.",
+            "The optimiser passes over parameters that have no gradient, and does not shrink them either.",
         ),
         Option(
             "Only the γ and β of its batch norms have changed, for they are not weights.",
@@ -1223,7 +1230,7 @@ rates = FunctionExercise(
         The lower a layer, the more general is what it knows, and the less it should change.
         Write `rate_groups(network, lr, factor)`: learning rates that fall towards the input.
         `network` is an `nn.Sequential`; `lr` and `factor` are numbers.
-        Return a list with one dict `{"params": […], "lr": …}` for each part of the network that has parameters, in the order of the parts; parts without any, such as a ReLU, have none.
+        Return a list with one dict `{"params": […], "lr": …}` for each part of the network that has parameters, in the order of the parts; parts without any, such as a ReLU, get none.
         Under `"params"` stand that part's parameters in their order, those of the network, not copies.
         The last of these parts learns with the rate `lr`, the one before with `factor * lr`, the one before that with `factor * factor * lr`, and so on.
         (An optimiser of PyTorch takes such a list.)
@@ -1527,8 +1534,21 @@ def shares_under_the_square(model, image, numbers, side, step):
 @several.mistake
 def training_mode(model, image, numbers, side, step):
     """The network is asked in training mode, in which batch norm takes the mean of whatever is in the batch; call `model.eval()` first."""
-    model.train().eval = lambda: model
-    return _lost(_asked(model, image, side, step), numbers)
+    H, W = image.shape[2:]
+    model.train()
+
+    def together(picture):
+        with torch.no_grad():
+            return model(picture).softmax(1)[0, numbers].sum().item()
+
+    lost = []
+    for top in range(0, H - side + 1, step):
+        lost.append([])
+        for left in range(0, W - side + 1, step):
+            covered = image.clone()
+            covered[:, :, top : top + side, left : left + side] = 0
+            lost[-1].append(together(image) - together(covered))
+    return np.array(lost)
 
 
 @several.mistake
@@ -1577,17 +1597,19 @@ ProjectExercise(
     title="Project: a task of your own",
     minutes=90,
     statement="""
-        Choose a task with at least four classes that this chapter has not used, from the course's photographs (`data.patches_of`) or from your own.
-        Before you train anything, write down how near it is to ImageNet, and which of the three ways you expect to win.
+        Choose a task that this chapter has not used, with at least four classes: pictures of your own, or patches of the course's photographs, sorted into groups of your own (plants, metal, stone, skin …).
+        Training, validation and test pictures must share no pixel; assert it.
+        Before you train anything, write down how near the task is to ImageNet, which of the three ways you expect to win, and why.
         Compare a head on frozen features from at least two depths, a network from scratch, and fine-tuning of the parts above a cut, with 5 and with 20 labels of each class, three times each.
-        Choose steps, rates and the depth by a validation set, and ask the test set once.
-        Then look at one picture that the best network gets wrong: draw its occlusion map.
+        Assert that what is frozen stands still, its running averages included.
+        Choose steps, rates and the depth by the validation set, and ask the test set once.
+        Then look at one picture that the best network gets wrong: draw its occlusion map, and say what it shows and what not.
         Close with five sentences or fewer: what won and by how much, compared with the spread of the three runs, and whether you had expected it.
     """,
     rubric=[
         Criterion("The expectation is written down before the results, with a reason", 1),
         Criterion(
-            "Training, validation and test pictures do not overlap (patches come from different parts of a photograph), and a cell asserts it",
+            "Training, validation and test pictures share no pixel, and a cell asserts it",
             2,
         ),
         Criterion(
@@ -1602,6 +1624,7 @@ ProjectExercise(
         Criterion("The text calls nothing better that is within the spread of the runs", 1),
     ],
     hints=[
+        "`data.patches_of` knows the halves for training and for tests only, and its patches of one half may overlap. For validation cut each photograph, `data.photo`, into three strips, and patches from one strip for each purpose.",
         "Compute what the frozen parts make of your pictures once, with `extract`, and train the heads on that.",
         "`what_moved` from these exercises is the assert for the frozen part.",
     ],
