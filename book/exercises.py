@@ -39,17 +39,23 @@ def section(chapter, number, kept=()):
     cells = [_cell(f"{chapter.split('_')[-1]}-exercises", HEAD)]
     for place, exercise in enumerate(catalogue(chapter), start=1):
         stem = f"exercise-{exercise.name.split('/')[1]}"
-        solve = f'solution("{exercise.name}")'
-        cells += [
-            _cell(stem, statement_text(exercise, f"{number}.{place}")),
-            _cell(
-                f"{stem}-starter",
-                starter_text(exercise),
-                ["exercise", "remove-output"],
-            ),
-            _cell(f"{stem}-answer", solve, ["hide-cell", "solution"]),
-            *(cell for cell in kept if cell["id"] == f"{stem}-more"),
-        ]
+        text, start = (
+            statement_text(exercise, f"{number}.{place}"),
+            starter_text(exercise),
+        )
+        cells.append(_cell(stem, text))
+        cells.append(
+            _cell(f"{stem}-starter", start, ["exercise", "remove-output"])
+        )
+        if exercise.kind != "project":
+            solve = f'solution("{exercise.name}")'
+            cells.append(
+                _cell(f"{stem}-answer", solve, ["hide-cell", "solution"])
+            )
+        for cell in kept:
+            if cell["id"] == f"{stem}-more":  # what an answer is good for
+                more = "".join(cell["source"])
+                cells.append(_cell(cell["id"], more, ["hide-cell", "more"]))
     return cells
 
 
@@ -81,8 +87,10 @@ def _cell(name, text, tags=None):
         cell |= {"cell_type": "code", "execution_count": None, "outputs": []}
         cell["metadata"] = {"tags": tags}
         if "hide-cell" in tags:
+            what = "what it does" if "more" in tags else "the solution"
             cell["metadata"]["mystnb"] = {
-                "code_prompt_show": "Show the solution"
+                "code_prompt_show": f"Show {what}",
+                "code_prompt_hide": f"Hide {what}",
             }
             cell["metadata"]["jupyter"] = {"source_hidden": True}
     return cell
@@ -102,7 +110,10 @@ def main(chapters):
         if cells != notebook["cells"] and chapter in (chapters or [chapter]):
             notebook["cells"] = cells
             path.write_text(
-                json.dumps(notebook, indent=1, ensure_ascii=False) + "\n",
+                json.dumps(
+                    notebook, indent=1, ensure_ascii=False, sort_keys=True
+                )
+                + "\n",
                 "utf-8",
             )
             print("wrote", path.name)

@@ -151,6 +151,7 @@ def test_every_section_checks_what_it_claims(path):
 @every_notebook
 def test_folded_cells_say_what_is_in_them(path):
     prompts = {"solution": "Show the solution", "check": "✓ Checked: show the code"}
+    prompts["more"] = "Show what it does"
     for cell in read(path)["cells"]:
         kind = set(cell["metadata"].get("tags", [])) - {"hide-cell"}
         if "hide-cell" in cell["metadata"].get("tags", []):

@@ -105,8 +105,8 @@ def brief(value, longest=120):
     --------
     >>> brief(np.zeros(100))
     'an array of shape (100,)'
-    >>> brief([0.5, np.float64(2)])
-    '[0.5, 2.0]'
+    >>> brief([0.5, np.float64(2)]), brief({"a": np.zeros(3)})
+    ('[0.5, 2.0]', "{'a': [0.0, 0.0, 0.0]}")
     """
     if hasattr(value, "shape") and np.ndim(value):
         if math.prod(value.shape) > 16:
@@ -116,9 +116,14 @@ def brief(value, longest=120):
         open_, close = "()" if isinstance(value, tuple) else "[]"
         text = f"{open_}{', '.join(brief(v) for v in value[:12])}{close}"
         return text if len(text) <= longest and len(value) <= 12 else kind_of(value)
+    elif isinstance(value, dict):
+        inside = ", ".join(f"{key!r}: {brief(v, 40)}" for key, v in list(value.items())[:6])
+        text = f"{{{inside}{', …' if len(value) > 6 else ''}}}"
+        return text if len(text) <= longest else kind_of(value)
     elif _is_number(value):
         value = np.asarray(_plain(value)).item()
     text = f"{value:.6g}" if isinstance(value, float) and len(repr(value)) > 12 else repr(value)
+    text = " ".join(text.split("\n"))
     if callable(value) and hasattr(value, "__name__"):
         text = value.__name__
     return text if len(text) <= longest else text[: longest - 1] + "…"
