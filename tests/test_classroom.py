@@ -17,7 +17,7 @@ from conftest import close
 
 from cnncourse.classroom import assignment, command, grading, results, sandbox, submissions, wire
 from cnncourse.classroom.worker import plain_python
-from cnncourse.exercises import catalogue, find
+from cnncourse.exercises import catalogue, check, exercise, find
 from cnncourse.exercises.cells import solution_cell_text
 from cnncourse.exercises.running import Built, Outcome, call
 
@@ -261,6 +261,7 @@ def test_verifying_finds_a_mistake_that_earns_all_points(monkeypatch):
         ("kim_anna", "kim_anna"),
         ("kimanna_10234_998877_week4", "kimanna"),
         ("kimanna_late_10234_998877_week4-1", "kimanna"),
+        ("kimanna_LATE_10234_998877_week4", "kimanna"),
         ("Anna Kim_10234_assignsubmission_file", "Anna Kim"),
         ("Anna Kim_10234_assignsubmission_file_", "Anna Kim"),
         ("Anna Kim_10234_assignsubmission_file_week4", "Anna Kim"),
@@ -533,7 +534,8 @@ def test_tables_have_the_form_that_canvas_and_moodle_import(written):
     assert moodle == [["username", "week4"], ["'=mo", f"{mo['total']:g}"], ["kim", "7"]]
     grades = rows_of(out / "grades.csv")
     assert grades[0] == ["student", "total", "of", *NAMES, "notes"]
-    assert float(grades[1][1]) == mo["total"] == sum(map(float, grades[1][3:7]))
+    assert float(grades[1][1]) == mo["total"] == sum(map(float, grades[1][3:6]))
+    assert grades[1][6] == ""  # a project that nobody has read is not worth 0
     assert kim["total"] == 7
 
 
@@ -603,7 +605,7 @@ def test_points_by_hand_survive_odd_names_other_folders_and_semicolons(written):
     assert [r["exercises"][BUDGET]["points"] for r in (mo, kim)] == [1, 2]
     assert [row[:2] for row in rows_of(path)[1:]] == [["'=mo", "1"], ["kim", "2"], ["left", "1.5"]]
     path.write_text(f"name,{text}\nkim,1\n", "utf-8")
-    with pytest.raises(ValueError, match="expected columns for the student"):
+    with pytest.raises(ValueError, match="expected the columns of week4"):
         results.write_results(made, records, out)
     assert path.read_text("utf-8").startswith("name")
 
@@ -621,6 +623,56 @@ def test_every_student_has_a_page():
     students = ["a!", "a?", "a_-2", "A_", "a" * 99, "a" * 98]
     names = results._file_names([{"student": student} for student in students])
     assert len({name.lower() for name in names}) == len(students)
+
+
+def test_a_notebook_of_another_assignment_is_noted(task):
+    _, folder = task
+    place = hand_in(folder, "kim", **right("kim"))
+    other = assignment.Assignment("week5", "Week 5", NAMES[:3], (4, 2, 1))
+    (kim,) = grade(other, place, folder.parent / "out")
+    assert kim["notes"] == ["made from week4, graded as week5"]
+
+
+def test_results_of_another_assignment_are_not_written_over(task):
+    made, folder = task
+    out = folder.parent / "out"
+    results.claim(made, out)
+    results.claim(made, out)
+    other = assignment.Assignment("week5", "Week 5", (COUNT,), (4,))
+    with pytest.raises(ValueError, match="holds those of week4: give another --out"):
+        results.claim(other, out)
+
+
+def test_a_student_without_a_name_is_told_so_and_noted(task):
+    made, folder = task
+    assert "Write your name" in str(exercise(WEIGHTS, student=""))
+    assert check(WEIGHTS, 3, student="").state == "nameless"
+    place = hand_in(folder, "kim", **right(None))
+    path = place / "kim.ipynb"
+    path.write_text(path.read_text("utf-8").replace('STUDENT = \\"kim\\"', 'STUDENT = \\"\\"'))
+    (kim,) = grade(made, place, folder.parent / "out")
+    assert kim["notes"] == ["no name in STUDENT"]
+
+
+def test_an_answer_whose_cell_raised_says_so(task):
+    made, folder = task
+    place = hand_in(folder, "kim", **right("kim") | {"three_channels_in": "three_channels_in = C"})
+    (kim,) = grade(made, place, folder.parent / "out")
+    (line,) = kim["exercises"][RGB]["feedback"]
+    assert re.search(r"cell \d+ raised `NameError: name 'C' is not defined", line)
+
+
+def test_files_that_are_no_notebooks_are_named(tmp_path):
+    for name in ("gina.pdf", ".DS_Store", "kim.ipynb"):
+        (tmp_path / name).touch()
+    assert submissions.passed_over(tmp_path) == ["gina.pdf"]
+
+
+def test_projects_that_nobody_has_read_are_not_worth_nothing_yet(written):
+    _, records, out = written
+    assert "2 projects not read" in results.summary(records)
+    assert "not read yet, of 7" in (out / "feedback" / "kim.html").read_text("utf-8")
+    assert "a-layer-on-a-budget: " in rows_of(out / "rubrics.csv")[0][1]
 
 
 # the command line

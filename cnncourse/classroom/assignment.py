@@ -192,8 +192,10 @@ def _exercise_cells(exercise, worth, student, solved):
     own = student and exercise.kind in ("number", "choice")
     statement = statement_text(exercise)
     if own:  # the numbers are drawn when the cell runs
-        statement = f"## {exercise.title}\n\nRun the next cell: it shows your own question."
-    cells = [_markdown(slug, f"{statement}\n\n*Worth {worth:g}.*")]
+        effort = f"*{exercise.level}, about {exercise.minutes} minutes*"
+        hint = "Run the next cell: it shows your own question."
+        statement = f"## {exercise.title}\n\n{effort}\n\n{hint}"
+    cells = [_markdown(slug, f"{statement}\n\n*{worth:g} point{'s' * (worth != 1)}*")]
     if own:
         show = f'exercise("{exercise.name}", student=STUDENT)'
         cells.append(_code(f"{slug}-question", show, _locked(f"{slug}-question")))

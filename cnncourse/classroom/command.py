@@ -126,7 +126,7 @@ def _check(words):
 
 def _grade(words):
     """Grade submissions."""
-    from cnncourse.classroom import assignment, grading, results, sandbox
+    from cnncourse.classroom import assignment, grading, results, sandbox, submissions
 
     place = words.assignment or _asked(words.submissions)
     found = assignment.load(place)
@@ -137,11 +137,14 @@ def _grade(words):
             "bubblewrap), or grade only what you trust.",
             file=sys.stderr,
         )
+    results.claim(found, words.out)
     limits = grading.Limits(whole=words.seconds, memory=int(words.memory * 2**30))
     records = grading.grade(
         found, words.submissions, words.out, sandbox=words.sandbox, jobs=words.jobs, limits=limits
     )
     records = results.write_results(found, records, words.out)
+    if other := submissions.passed_over(words.submissions):
+        print(f"passed over, no notebooks: {', '.join(other)}")
     print(results.summary(records))
     print(words.out / "report.html")
 

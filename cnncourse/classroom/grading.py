@@ -123,6 +123,7 @@ def _one(submission, assignment, sandboxed, limits, lock):
         }
     record = {
         "student": submission.student,
+        "number": submission.number,
         "key": key,
         "file": submission.path.name if submission.path else "",
         "variant": submission.said if assignment.variants else "",
@@ -148,13 +149,25 @@ def _graded(submission, assignment, sandboxed, limits, lock):
         )
         notes += more
     if assignment.variants and submission.cells and not _same_name(submission):
-        notes.append(f"STUDENT is {submission.said!r} in the notebook")
+        said = f"STUDENT is {submission.said!r} in the notebook"
+        notes.append(said if submission.said else "no name in STUDENT")
+    if submission.assignment not in ("", assignment.name):
+        notes.append(f"made from {submission.assignment}, graded as {assignment.name}")
     rows = {}
     with lock:  # the right answers and the tests of equality are not made for threads
         for exercise in exercises:
             report = _report(exercise, collected.get(exercise.name), student)
-            rows[exercise.name] = _row(report, assignment.worth[exercise.name])
+            cause = _cause_of_absence(exercise, submission.cells, errors)
+            rows[exercise.name] = _row(report, assignment.worth[exercise.name], cause)
     return errors, notes, rows
+
+
+def _cause_of_absence(exercise, cells, errors):
+    """Return the error of the cell in which an answer is given, if there was one."""
+    for place, text in cells:
+        if place in errors and re.search(rf"\b{exercise.answer_name}\b", text):
+            return f"cell {place} raised `{errors[place]}`"
+    return "it is not in the notebook, or nothing is in it yet"
 
 
 def _same_name(submission):
@@ -173,12 +186,11 @@ def _report(exercise, outcomes, student):
     return assess(exercise, outcomes, student)
 
 
-def _row(report, worth):
+def _row(report, worth, absence=""):
     """Return what a record says of one exercise."""
     cause, feedback = report.cause, report.lines(reveal=False)
     if report.state == "empty":  # perhaps it is there by another name
-        name = report.exercise.answer_name
-        feedback = [f"No answer: `{name}` is not in the notebook, or nothing is in it yet."]
+        feedback = [f"No answer `{report.exercise.answer_name}`: {absence}."]
     return {
         "points": round(report.score * worth, 2),
         "of": worth,

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from cnncourse.check import as_one_of
+from cnncourse.classroom.assignment import FILE, load
 from cnncourse.exercises import find
 from cnncourse.exercises.report import as_html
 
@@ -53,24 +54,46 @@ def write_results(assignment, records, results):
     return records
 
 
+def claim(assignment, results):
+    """Make the folder of results an assignment's own.
+
+    Raises
+    ------
+    ValueError
+        If it holds the results of another one.
+    """
+    results = Path(results)
+    if (results / FILE).exists() and (other := load(results).name) != assignment.name:
+        raise ValueError(f"results: {results} holds those of {other}: give another --out")
+    results.mkdir(parents=True, exist_ok=True)
+    assignment.save(results)
+
+
 def criteria(assignment):
-    """Return the lines of the projects' rubrics as (exercise's name, text, points)."""
+    """Return the lines of the projects' rubrics: the title of a column, and the most it gives."""
     projects = [find(name) for name in assignment.exercises if find(name).kind == "project"]
-    return [(e.name, line.text, line.points) for e in projects for line in e.rubric]
+    return {_column(e, line): line.points for e in projects for line in e.rubric}
+
+
+def _column(exercise, line):
+    """Return the title of the column in which a criterion is judged."""
+    return f"{exercise.name.split('/')[1]}: {line.text} (of {line.points:g})"
 
 
 def read_rubrics(assignment, path):
     """Return the points that were given by hand: student, then criterion."""
     if not path.exists():
         return {}
-    most = {text: points for _, text, points in criteria(assignment)}
-    given = {}
+    most, given = criteria(assignment), {}
     with path.open(encoding="utf-8-sig", newline="") as file:
         mark = ";" if file.readline().startswith("student;") else ","  # as some spreadsheets save
         file.seek(0)
         table = csv.DictReader(file, delimiter=mark)
         if not {"student", *most} <= {*(table.fieldnames or ())}:  # it would be written over
-            raise ValueError(f"{RUBRICS}: expected columns for the student and each criterion")
+            raise ValueError(
+                f"{RUBRICS}: expected the columns of {assignment.name}, got another table, which "
+                "would be written over: give another --out"
+            )
         for row in table:
             student = _as_written(row.pop("student") or "")
             given[student] = {
@@ -84,14 +107,14 @@ def write_rubrics(assignment, records, given, path):
     lines = criteria(assignment)
     if not lines:
         return
-    rows = [["student", *(text for _, text, _ in lines)]]
+    rows = [["student", *lines]]
     for record in records:
         known = given.get(record["student"], {})
-        rows.append([record["student"], *(_as_cell(known.get(text)) for _, text, _ in lines)])
+        rows.append([record["student"], *(_as_cell(known.get(line)) for line in lines)])
     here = {record["student"] for record in records}
     for student, known in given.items():  # who is not among these submissions keeps the points
         if student not in here and any(points is not None for points in known.values()):
-            rows.append([student, *(_as_cell(known.get(text)) for _, text, _ in lines)])
+            rows.append([student, *(_as_cell(known.get(line)) for line in lines)])
     _write_table(path, rows)
 
 
@@ -145,11 +168,13 @@ def _with_projects(record, given):
         exercise = find(name)
         if exercise.kind != "project":
             continue
-        lines = [(line, given.get(line.text)) for line in exercise.rubric]
+        lines = [(line, given.get(_column(exercise, line))) for line in exercise.rubric]
         if all(points is None for _, points in lines):
             continue
         share = sum(points or 0 for _, points in lines) / exercise.points
-        feedback = [f"{line.text}: {points or 0:g} of {line.points:g}" for line, points in lines]
+        feedback = [
+            f"{line.text}: {_as_cell(points) or '–'} of {line.points:g}" for line, points in lines
+        ]
         more = {"points": round(share * row["of"], 2), "state": "read", "feedback": feedback}
         rows[name] = {**row, **more, "details": feedback}
     total = round(sum(row["points"] for row in rows.values()), 2)
@@ -176,7 +201,8 @@ def _grades(assignment, records):
     head = ["student", "total", "of", *assignment.exercises, "notes"]
     rows = [head]
     for r in records:
-        points = [f"{row['points']:g}" for row in r["exercises"].values()]
+        found = r["exercises"].values()
+        points = ["" if row["state"] == "by hand" else f"{row['points']:g}" for row in found]
         rows.append(
             [r["student"], f"{r['total']:g}", f"{r['of']:g}", *points, "; ".join(r["notes"])]
         )
@@ -184,10 +210,10 @@ def _grades(assignment, records):
 
 
 def _canvas(assignment, records):
-    """Return the rows of Canvas's gradebook import; the login is the student's name here."""
+    """Return the rows of Canvas's gradebook import; a number in the file's name is Canvas's ID."""
     head = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment.name]
     worth = ["    Points Possible", "", "", "", "", f"{sum(assignment.points):g}"]
-    rows = [[r["student"], "", "", r["student"], "", f"{r['total']:g}"] for r in records]
+    rows = [[r["student"], r["number"], "", r["student"], "", f"{r['total']:g}"] for r in records]
     return [head, worth, *rows]
 
 
@@ -236,9 +262,10 @@ def _exercise_feedback(exercise, row):
     lines = row["feedback"] or ["Right."]
     body = "".join(f"<p>{as_html(line)}</p>" for line in lines)
     state = as_one_of(row["state"], ("right", "wrong", "empty", "by hand", "read"), "state")
+    got = "not read yet," if state == "by hand" else f"{row['points']:g}"
     return (
         f'<section class="{state.replace(" ", "-")}"><h2>{html.escape(exercise.title)} '
-        f"<small>{row['points']:g} of {row['of']:g}</small></h2>{body}</section>"
+        f"<small>{got} of {row['of']:g}</small></h2>{body}</section>"
     )
 
 
@@ -350,11 +377,14 @@ def summary(records):
 
     Examples
     --------
-    >>> summary([{"total": 3, "of": 4, "notes": ["x"]}])
+    >>> summary([{"total": 3, "of": 4, "notes": ["x"], "exercises": {}}])
     '1 graded, mean 3 of 4 points, 1 to look at'
     """
     mean = sum(record["total"] for record in records) / len(records)
     noted = sum(bool(record["notes"]) for record in records)
-    return (
-        f"{len(records)} graded, mean {mean:.3g} of {records[0]['of']:g} points, {noted} to look at"
-    )
+    text = f"{len(records)} graded, mean {mean:.3g} of {records[0]['of']:g} points"
+    text += f", {noted} to look at"
+    states = [row["state"] for record in records for row in record["exercises"].values()]
+    if unread := states.count("by hand"):
+        text += f"\n{unread} projects not read: write points into {RUBRICS}, and run this again"
+    return text

@@ -24,6 +24,8 @@ class Submission:
     ----------
     student : str
         From the name of the folder or file.
+    number : str
+        By which Canvas or Moodle knows the student, if the file's name has it.
     path : Path or None
         Of the notebook; None if there is none.
     cells : list of (int, str)
@@ -39,6 +41,7 @@ class Submission:
     """
 
     student: str
+    number: str = ""
     path: Path | None = None
     cells: list = field(default_factory=list)
     said: str = ""
@@ -78,10 +81,16 @@ def find_submissions(folder, name=""):
         )
     names = [student for student, _ in found]
     people = {  # two of one name are told apart by their numbers
-        f"{student} {number}".strip() if names.count(student) > 1 else student: paths
+        f"{student} {number}".strip() if names.count(student) > 1 else student: (number, paths)
         for (student, number), paths in found.items()
     }
-    return [_chosen(student, paths, name) for student, paths in sorted(people.items())]
+    return [_chosen(student, *person, name) for student, person in sorted(people.items())]
+
+
+def passed_over(folder):
+    """Return the names of files that are no notebooks, such as a PDF that somebody handed in."""
+    files = [path for path in sorted(Path(folder).iterdir()) if path.is_file()]
+    return [_one_line(p.name) for p in files if p.name[0] != "." and not _SUFFIX.search(p.name)]
 
 
 def student_of(stem):
@@ -89,7 +98,7 @@ def student_of(stem):
 
     Examples
     --------
-    >>> student_of("kim"), student_of("kimanna_late_10234_998877_week4")
+    >>> student_of("kim"), student_of("kimanna_LATE_10234_998877_week4")
     ('kim', 'kimanna')
     >>> student_of("Anna Kim_10234_assignsubmission_file")
     'Anna Kim'
@@ -100,7 +109,7 @@ def student_of(stem):
 def _student_and_number(stem):
     """Return the student's name, and the number that Moodle or Canvas knows the student by."""
     moodle = re.fullmatch(r"(.+?)_(\d+)_assignsubmission_file(?:_.*)?", stem, re.DOTALL)
-    canvas = re.fullmatch(r"([^_]+)_(?:late_)?(\d+)_\d+_.*", stem, re.DOTALL)
+    canvas = re.fullmatch(r"([^_]+)_(?:LATE_|late_)?(\d+)_\d+_.*", stem, re.DOTALL)
     found = moodle or canvas
     name, number = found.groups() if found else (stem, "")
     return _one_line(name), number
@@ -118,7 +127,7 @@ def _one_line(text):
     return plain.strip()
 
 
-def _chosen(student, paths, name):
+def _chosen(student, number, paths, name):
     """Return the submission of a student, who may have handed in several files."""
     notebooks = []
     for path in paths:
@@ -127,7 +136,7 @@ def _chosen(student, paths, name):
             notebooks += sorted(p for p in inside if _SUFFIX.search(p.name) and not p.is_dir())
         else:
             notebooks.append(path)
-    submission = Submission(student)
+    submission = Submission(student, number)
     if not notebooks:
         submission.notes.append("no notebook was handed in")
         return submission

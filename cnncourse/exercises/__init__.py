@@ -33,7 +33,8 @@ def check(name, answer, student=None):
     answer : callable, number or str
         The function itself, not its result; or the number; or the letter.
     student : str, optional
-        Whose numbers and cases to take. Everybody's are others, and always the same.
+        Whose numbers and cases to take. Everybody's are others, and always the same. An empty name
+        is refused.
 
     Returns
     -------
@@ -54,15 +55,23 @@ def check(name, answer, student=None):
       `count_outputs(7, 3, 2, 1, 1)`: got 3; expected 4.
       Probably: Padding is added on *each* side, so the row grows by `2 * padding`.
     """
+    from cnncourse.exercises.report import Report
+
+    if student == "":  # an assignment, whose numbers follow from the name
+        return Report(find(name), state="nameless")
+    return _judged(find(name), answer, student)
+
+
+def _judged(exercise, answer, student):
+    """Judge an answer, which may not be begun, or not be one."""
     from cnncourse.exercises.report import Report, assess
 
-    exercise = find(name)
     if exercise.kind == "project":
         return Report(exercise, state="by hand")
     if answer is ... or _is_empty(answer):
         return Report(exercise, state="empty")
     if exercise.kind == "function" and not callable(answer):
-        wanted = f"the function itself: `check({name!r}, {exercise.answer_name})`"
+        wanted = f"the function itself: `check({exercise.name!r}, {exercise.answer_name})`"
         return Report(exercise, [False], problem="got no function", wanted=wanted)
     return assess(exercise, exercise.run(answer, student), student)
 
@@ -87,8 +96,9 @@ def points(name, answer, student=None, of=None):
     >>> points("convolution/count-outputs", lambda *sizes: None)
     0.0
     """
-    most = find(name).points if of is None else of
-    return round(most * check(name, answer, student).score, 2)
+    exercise = find(name)
+    most = exercise.points if of is None else of
+    return round(most * _judged(exercise, answer, student).score, 2)
 
 
 def hint(name):
@@ -116,6 +126,8 @@ def exercise(name, student=None):
     **Count them**
     """
     found = find(name)
+    if student == "":
+        return Text("Write your name into `STUDENT` first: your question follows from it.")
     return Text(f"**{found.title}**\n\n{found.text(student)}")
 
 

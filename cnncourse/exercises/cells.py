@@ -62,7 +62,7 @@ def starter_text(exercise, student=None, imports=True):
     wanted = {"number": "a number", "choice": "a letter, in quotation marks"}
     if exercise.kind in wanted:
         return f"{name} = ...  # {wanted[exercise.kind]}\n{ask}"
-    return f"{name} = ...  # your work, in as many cells as you like"
+    return "# your work, in as many cells as you like"
 
 
 def answer_text(exercise, student=None):
@@ -96,7 +96,7 @@ def answer_text(exercise, student=None):
 def solution_cell_text(exercise, student=None, imports=True):
     """Return the code that a solved notebook has in place of the starter."""
     if exercise.kind == "project":
-        return f"{exercise.answer_name} = ..."
+        return starter_text(exercise)
     if exercise.kind != "function":
         return f"{exercise.answer_name} = {exercise.right_answer(student)!r}"
     _, definitions = sources.standalone(exercise.right)

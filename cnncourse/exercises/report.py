@@ -39,8 +39,9 @@ class Report:
         Which one.
     passed : list of bool
         For each case.
-    state : {"right", "wrong", "empty", "by hand"}
-        Empty is an answer that nobody has begun; projects are read by hand.
+    state : {"right", "wrong", "empty", "by hand", "nameless"}
+        Empty is an answer that nobody has begun; projects are read by hand; without a name there
+        are no numbers to answer to.
     problem : str
         What is wrong in the first case that is, without what was expected.
     wanted : str
@@ -180,10 +181,11 @@ def as_html(text):
     return "".join(parts)
 
 
-_SIGNS = {"right": "✓", "wrong": "✗", "empty": "○", "by hand": "○"}
+_SIGNS = {"right": "✓", "wrong": "✗", "empty": "○", "by hand": "○", "nameless": "○"}
 _HEADLINES = {
     "right": "Right.",
     "empty": "Nothing here yet: write your answer, and run the cell again.",
+    "nameless": "Write your name into STUDENT first, and run that cell and this one again.",
     "by hand": "A project: its rubric says what counts; somebody reads it.",
 }
 _STYLE = (
