@@ -31,7 +31,8 @@ HEAD = """## Exercises
 Write your answer where it says so, and run the cell.
 `check` compares it with the right one on many cases; where they differ, it shows the first case, and says what the mistake probably is.
 `hint("…")` gives the next hint.
-The solutions are folded away."""
+The solutions are folded away.
+(On a page of the book, the rocket at the top opens the chapter in a place where cells run.)"""
 
 
 def section(chapter, number, kept=()):
