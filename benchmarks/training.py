@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 from cnncourse import data
 from cnncourse.architecture import layers
 from cnncourse.architecture.networks import compact_net, small_net
+from cnncourse.convolution import _dweight, _spread, conv2d
 from cnncourse.training.evaluation import evaluate
 from cnncourse.training.fit import fit
 from cnncourse.training.loop import predict, train
@@ -155,44 +156,58 @@ def contest(clothes, test, seeds, ways):
     return rows
 
 
+class BatchFirst(layers.Conv2d):
+    """Convolve by chapter 4's functions: the batch comes first, and whole windows are copied."""
+
+    def _forward(self, x, train):
+        weight, bias = self.parameters["weight"], self.parameters["bias"]
+        return conv2d(x, weight, bias, self.stride, self.padding), x
+
+    def _backward(self, dy, x, need_dx):
+        weight, words = self.parameters["weight"].astype(x.dtype), {"dilation": (1, 1), "groups": 1}
+        words |= {"stride": self.stride, "padding": self.padding}
+        self.gradients["weight"] = _dweight(dy, x, weight, **words)
+        self.gradients["bias"] = dy.sum((0, 2, 3))
+        return _spread(dy, weight, x.shape, **words) if need_dx else None
+
+
 def lenets(batch_size, momentum=0.9):
-    """Return one training step of LeNet-5 by NumPy and by torch, from the same weights."""
+    """Return one training step of LeNet-5 by NumPy, two ways, and by torch, from equal weights."""
     torch.manual_seed(0)
     pieces = (nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5))
     dense = (nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10))
     pooled = [layer for piece in pieces for layer in (piece, nn.MaxPool2d(2), nn.ReLU())]
     joined = [layer for piece in dense[:2] for layer in (piece, nn.ReLU())]
     theirs = nn.Sequential(*pooled, nn.Flatten(), *joined, dense[2])
-    ours = _same_in_numpy(theirs)
+    networks = {"ours": _same_in_numpy(theirs), "first": _same_in_numpy(theirs, BatchFirst)}
     rng = np.random.default_rng(0)
     images = rng.random((batch_size, 1, 28, 28), np.float32)
     labels = rng.integers(10, size=batch_size)
-    ours_by, theirs_by = SGD(ours.parameters, 0.01, momentum), partial(torch.optim.SGD, lr=0.01)
-    optimiser, x, t = (
-        theirs_by(theirs.parameters(), momentum=momentum),
-        *map(torch.from_numpy, (images, labels)),
-    )
+    by = {name: SGD(network.parameters, 0.01, momentum) for name, network in networks.items()}
+    theirs_by = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=momentum)
+    x, t = map(torch.from_numpy, (images, labels))
 
-    def numpy_step():
-        loss, dlogits = layers.softmax_cross_entropy(ours(images, train=True), labels)
-        ours.backward(dlogits, need_dx=False)
-        ours_by.step(ours.gradients)
+    def numpy_step(name):
+        network = networks[name]
+        loss, dlogits = layers.softmax_cross_entropy(network(images, train=True), labels)
+        network.backward(dlogits, need_dx=False)
+        by[name].step(network.gradients)
         return loss
 
     def torch_step():
-        optimiser.zero_grad()
+        theirs_by.zero_grad()
         loss = nn.functional.cross_entropy(theirs(x), t)
         loss.backward()
-        optimiser.step()
+        theirs_by.step()
         return loss.item()
 
-    return {"ours": numpy_step, "torch": torch_step}
+    return {name: partial(numpy_step, name) for name in networks} | {"torch": torch_step}
 
 
-def _same_in_numpy(model):
+def _same_in_numpy(model, convolve=layers.Conv2d):
     """Build a torch network of these few layers anew, in NumPy, with the same weights."""
     made = {
-        nn.Conv2d: lambda m: layers.Conv2d(
+        nn.Conv2d: lambda m: convolve(
             m.in_channels, m.out_channels, m.kernel_size, m.stride, m.padding, rng=0
         ),
         nn.Linear: lambda m: layers.Linear(m.in_features, m.out_features, rng=0),
@@ -211,7 +226,8 @@ def steps(rounds, seconds):
     for batch_size in (32, 64, 128, 256):
         calls = lenets(batch_size)
         losses = {name: [call() for _ in range(5)] for name, call in calls.items()}
-        np.testing.assert_allclose(losses["ours"], losses["torch"], rtol=1e-4)
+        for name in ("ours", "first"):
+            np.testing.assert_allclose(losses[name], losses["torch"], rtol=1e-4)
         took = convolution.measure(calls, rounds, seconds)
         ratio = float(np.median(took["ours"] / took["torch"]))
         row = {"batch_size": batch_size, "ratio": ratio, "budget": BUDGETS["step"]}

@@ -87,6 +87,11 @@ MODULES = {
         "blur_pool2d",
         "blur_pool2d_backward",
     ),
+    "architecture.batch_last": (
+        "batch_last",
+        "conv2d_last",
+        "conv2d_last_backward",
+    ),
     "architecture.layers": (
         "Layer",
         "Sequential",

@@ -113,9 +113,9 @@ def max_pool2d_backward(
     array([[[[ 0., 11., 0.]]]])
     """
     windows = _windowed(x, kernel_size, stride, padding, dilation, ceil_mode)
-    if winners is None:
-        winners = _winners(_pooled(*windows, np.maximum, -np.inf), *windows)
-    return _routed(dy, *windows, winners)
+    if winners is not None:
+        return _routed(dy, *windows, winners)
+    return _given(dy, _best(_pooled(*windows, np.maximum, -np.inf), *windows), *windows)
 
 
 def min_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -173,7 +173,7 @@ def min_pool2d_backward(dy, x, kernel_size, stride=None, padding=0, dilation=1, 
     array([[[[ 1., 0., 10., 0.]]]])
     """
     windows = _windowed(x, kernel_size, stride, padding, dilation, ceil_mode)
-    return _routed(dy, *windows, _winners(_pooled(*windows, np.minimum, np.inf), *windows))
+    return _given(dy, _best(_pooled(*windows, np.minimum, np.inf), *windows), *windows)
 
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -288,8 +288,7 @@ def global_avg_pool2d(x):
     array([3., 1.])
     """
     x = _as_floats(x, "x", "(N, C, H, W)")
-    N, C, H, W = x.shape
-    return x.reshape(N, C, H * W).mean(2)[..., None, None]
+    return np.ascontiguousarray(x.mean((2, 3), keepdims=True))
 
 
 def global_avg_pool2d_backward(dy, x):
@@ -445,7 +444,7 @@ def _fold(x, axis, operation, start, y):
     if whole < 2:  # otherwise the second place writes every output, and no copy is needed
         y[...], folded = folded, y
     for place in rest:
-        if _in_line(place, axis):
+        if _in_line(place, axis) and y.flags.c_contiguous:
             _fold_line(x, axis, place, operation, y)
         else:
             operation(folded[place.outputs], place.read(x), out=y[place.outputs])
@@ -485,10 +484,10 @@ def _unfold(dy, axis, dx):
 
 def _pooled(x, rows, columns, operation, start, sizes=None):
     """Fold down the columns, then what is left along the rows; divide by the windows' sizes."""
-    y = np.empty((*x.shape[:2], rows.count, columns.count), x.dtype)
+    y = _like(x, rows.count, columns.count)
     with np.errstate(over="ignore", invalid="ignore"):  # ∞ − ∞ is NaN, as in torch
         for maps, out in _in_cache(x, y):
-            half = np.empty((len(maps), rows.count, columns.size), x.dtype)
+            half = _like(maps, rows.count, columns.size)
             _fold(maps, rows, operation, start, half)
             _fold(half, columns, operation, start, out)
             if sizes is not None:
@@ -498,9 +497,9 @@ def _pooled(x, rows, columns, operation, start, sizes=None):
 
 def _shared(dy, rows, columns, sizes=1):
     """Divide by the windows' sizes, then unfold along the rows and up the columns."""
-    dx = np.empty((*dy.shape[:2], rows.size, columns.size), dy.dtype)
+    dx = _like(dy, rows.size, columns.size)
     for dout, dmaps in _in_cache(dy, dx):
-        half = np.empty((len(dout), rows.count, columns.size), dy.dtype)
+        half = _like(dout, rows.count, columns.size)
         _unfold(dout / sizes, columns, half)
         _unfold(half, rows, dmaps)
     return dx
@@ -529,11 +528,11 @@ def _routed(dy, x, rows, columns, winners):
 
 def _winners(y, x, rows, columns):
     """Return for each number that a window was folded to which pixel of x it was."""
-    places = list(product(rows.places, columns.places))[::-1]  # the last has least points, 1
+    places = _places(rows, columns)
     shifts = np.array([0, *(row.shift * columns.size + column.shift for row, column in places)])
     corner = columns.size * rows.stride * np.arange(rows.count)[:, None]
     corner = corner + columns.stride * np.arange(columns.count)  # with shift 0, in its map
-    winners = np.empty(y.shape, np.int64)
+    winners = np.empty_like(y, np.int64)
     for maps, chosen, out in _in_cache(x, y, winners):
         shifts.take(_points(chosen, maps, places), out=out, mode="clip")  # "raise" would copy
         out += corner
@@ -541,9 +540,36 @@ def _winners(y, x, rows, columns):
     return winners
 
 
+def _places(rows, columns):
+    """List the places of a window from the last to the first: the k-th one is worth k points."""
+    return list(product(rows.places, columns.places))[::-1]
+
+
+def _best(y, x, rows, columns):
+    """Return for each number that a window was folded to the points of its place in the window."""
+    places = _places(rows, columns)
+    points = np.empty_like(y, np.min_scalar_type(len(places)))
+    for maps, chosen, out in _in_cache(x, y, points):
+        out[...] = _points(chosen, maps, places)
+    return points
+
+
+def _given(dy, points, x, rows, columns):
+    """Add every gradient to the pixel in the place of so many points; of x only shape and dtype."""
+    dy = _as_upstream(dy, x, (rows.count, columns.count))
+    finite = np.isfinite(dy).all()  # 0 · ∞ would be NaN
+    dx = np.zeros_like(points, x.dtype, shape=x.shape)
+    for part, won, dmaps in _in_cache(dy, points, dx):
+        for k, (row, column) in enumerate(_places(rows, columns), 1):
+            outputs, pixels = part[row.outputs][column.outputs], dmaps[row.pixels][column.pixels]
+            mine = won[row.outputs][column.outputs] == k
+            pixels += outputs * mine if finite else np.where(mine, outputs, 0)
+    return dx
+
+
 def _points(y, x, places):
-    """Give each window of (n, H, W) the points of its best place, the first with a pixel like y."""
-    points = np.zeros(y.shape, np.min_scalar_type(len(places)))
+    """Give each window the points of its best place, the first with a pixel like y."""
+    points = np.zeros_like(y, np.min_scalar_type(len(places)))
     for k, (row, column) in enumerate(places, 1):
         part = points[row.outputs][column.outputs]
         equal = x[row.pixels][column.pixels] == y[row.outputs][column.outputs]
@@ -590,12 +616,30 @@ def _axis(number, size, count, kernel_size, stride, padding, dilation=1, weights
     return _Axis(number, size, count, kernel_size, stride, padding, places)
 
 
+def _batch_is_last(x):
+    """Say whether images (N, C, H, W) lie in memory as (C, H, W, N), as some layers leave them."""
+    return x.ndim == 4 and len(x) > 1 and x.transpose(1, 2, 3, 0).flags.c_contiguous
+
+
+def _like(x, height, width):
+    """Return an empty array of maps of another size; where x's batch is last, its batch is, too."""
+    order = "K" if _batch_is_last(x) else "C"
+    return np.empty_like(x, order=order, shape=(*x.shape[:-2], height, width))
+
+
 def _in_cache(*arrays):
-    """Yield as many maps of all the arrays at a time as the cache holds, as (n, H, W) views."""
-    flat = [array.reshape(-1, *array.shape[2:]) for array in arrays]
-    step = max(1, _CACHE // (flat[0].itemsize * max(prod(maps.shape[1:]) for maps in flat)))
-    for n in range(0, len(flat[0]), step):
-        yield [maps[n : n + step] for maps in flat]
+    """Yield as many maps of all the arrays at a time as the cache holds, as views.
+
+    They are (n, H, W), or (N, n, H, W) where the batch of the last array is last in memory.
+    """
+    if _batch_is_last(arrays[-1]):  # the first axis of the memory is the channels'
+        maps = [array.swapaxes(0, 1) for array in arrays]
+    else:
+        maps = [array.reshape(-1, *array.shape[2:]) for array in arrays]
+    step = max(1, _CACHE // (maps[0].itemsize * max(prod(part.shape[1:]) for part in maps)))
+    for n in range(0, len(maps[0]), step):
+        parts = [part[n : n + step] for part in maps]
+        yield [part.swapaxes(0, 1) for part in parts] if parts[0].ndim == 4 else parts
 
 
 def _windowed(x, kernel_size, stride, padding, dilation, ceil_mode):

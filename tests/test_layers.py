@@ -7,7 +7,7 @@ from conftest import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnncourse.architecture import layers
+from cnncourse.architecture import batch_last
 from cnncourse.architecture.layers import (
     AvgPool2d,
     BatchNorm2d,
@@ -358,13 +358,13 @@ def test_the_same_seed_gives_the_same_weights_and_one_generator_others():
 
 def test_the_first_layer_is_spared_the_gradient_that_nobody_needs(rng, monkeypatch):
     net = Sequential(Conv2d(2, 3, 3, rng=0), ReLU(), Conv2d(3, 2, 3, rng=0))
-    x, spread, shapes_of_dx = rng.normal(size=(2, 2, 8, 7)), layers._spread, []
+    x, spread, shapes_of_dx = rng.normal(size=(2, 2, 8, 7)), batch_last._spread, []
 
-    def watched(dy, weight, shape, *rest, **words):
+    def watched(dmaps, shape, *rest):
         shapes_of_dx.append(shape)
-        return spread(dy, weight, shape, *rest, **words)
+        return spread(dmaps, shape, *rest)
 
-    monkeypatch.setattr(layers, "_spread", watched)
+    monkeypatch.setattr(batch_last, "_spread", watched)
     dy = net(x, train=True)
     assert net.backward(dy).shape == x.shape
     whole = net.gradients
@@ -396,7 +396,8 @@ def test_nothing_is_kept_outside_training_and_a_pool_keeps_no_image(rng):
     net, _ = small_networks()
     x = rng.normal(size=(4, 2, 12, 10))
     net(x, train=True)
-    hollow, _ = net[3]._kept[2]
+    winners, hollow, *_ = net[3]._kept[-1]
+    assert winners.itemsize == 1
     assert hollow.strides == (0, 0, 0, 0)
     net(x)
     assert all(layer._kept is None for layer in net)

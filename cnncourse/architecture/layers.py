@@ -9,15 +9,19 @@ from math import prod
 
 import numpy as np
 
+from cnncourse.architecture.batch_last import batch_last, conv2d_last, conv2d_last_backward
 from cnncourse.check import as_finite, as_positive
-from cnncourse.convolution import _dweight, _pair, _spread, _whole, conv2d
+from cnncourse.convolution import _pair, _whole
 from cnncourse.pooling import (
+    _batch_is_last,
+    _best,
+    _given,
+    _pooled,
+    _windowed,
     avg_pool2d,
     avg_pool2d_backward,
     global_avg_pool2d,
     global_avg_pool2d_backward,
-    max_pool2d,
-    max_pool2d_backward,
 )
 
 
@@ -87,7 +91,7 @@ class Layer:
         """
         x = _as_reals(x, "x")
         y, kept = self._forward(x, train)
-        self._kept = (y.shape, x.dtype, kept) if train else None
+        self._kept = (y.shape, _batch_is_last(y), x.dtype, kept) if train else None
         return y
 
     def backward(self, dy, need_dx=True):
@@ -114,11 +118,11 @@ class Layer:
         if self._kept is None:
             name = type(self).__name__
             raise RuntimeError(f"{name}.backward: expected a call of forward(x, train=True) before")
-        shape, dtype, kept = self._kept
+        shape, last, dtype, kept = self._kept
         dy = _as_reals(dy, "dy").astype(dtype, copy=False)
         if dy.shape != shape:
             raise ValueError(f"dy: expected the shape of the output, {shape}, got {dy.shape}")
-        dx = self._backward(dy, kept, need_dx)
+        dx = self._backward(batch_last(dy) if last else dy, kept, need_dx)
         return dx if need_dx else None
 
     def _forward(self, x, train):
@@ -247,6 +251,9 @@ class Sequential(Layer):
 class Conv2d(Layer):
     """Convolve with learned kernels, and add a bias to each map.
 
+    The maps come with the batch last in memory, see `batch_last.conv2d_last`. Layers that follow
+    keep it there.
+
     Parameters
     ----------
     in_channels, out_channels : int
@@ -297,15 +304,16 @@ class Conv2d(Layer):
     def _forward(self, x, train):
         _refuse_but(x, "(N, C, H, W)", 4, self.in_channels, "in_channels")
         weight, bias = self.parameters["weight"], self.parameters.get("bias")
-        return conv2d(x, weight, bias, self.stride, self.padding), x
+        x = batch_last(x)
+        return conv2d_last(x, weight, bias, self.stride, self.padding), x
 
     def _backward(self, dy, x, need_dx):
-        weight = self.parameters["weight"].astype(x.dtype, copy=False)
-        geometry = self.stride, self.padding, (1, 1)  # dilation 1
-        self.gradients["weight"] = _dweight(dy, x, weight, *geometry, groups=1)
+        layer = self.parameters["weight"], self.stride, self.padding
+        dx, dweight, dbias = conv2d_last_backward(dy, x, *layer, need_dx)
+        self.gradients["weight"] = dweight
         if "bias" in self.parameters:
-            self.gradients["bias"] = dy.sum((0, 2, 3))
-        return _spread(dy, weight, x.shape, *geometry, groups=1) if need_dx else None
+            self.gradients["bias"] = dbias
+        return dx
 
 
 class Linear(Layer):
@@ -556,16 +564,14 @@ class MaxPool2d(Layer):
         self.padding = _pair(padding, "padding", 0)
 
     def _forward(self, x, train):
-        window = self.kernel_size, self.stride, self.padding
+        x, *axes = _windowed(x, self.kernel_size, self.stride, self.padding, 1, ceil_mode=False)
+        y = _pooled(x, *axes, np.maximum, -np.inf)
         if not train:
-            return max_pool2d(x, *window), None
-        y, winners = max_pool2d(x, *window, return_winners=True)
-        return y, (_hollow(x), winners)
+            return y, None
+        return y, (_best(y, x, *axes), _hollow(x), *axes)  # a byte for each window
 
     def _backward(self, dy, kept, need_dx):
-        x, winners = kept
-        window = self.kernel_size, self.stride, self.padding
-        return max_pool2d_backward(dy, x, *window, winners=winners)
+        return _given(dy, *kept)
 
 
 class AvgPool2d(Layer):
