@@ -528,7 +528,7 @@ def _routed(dy, x, rows, columns, winners):
 
 def _winners(y, x, rows, columns):
     """Return for each number that a window was folded to which pixel of x it was."""
-    places = _places(rows, columns)
+    places = _window_places(rows, columns)
     shifts = np.array([0, *(row.shift * columns.size + column.shift for row, column in places)])
     corner = columns.size * rows.stride * np.arange(rows.count)[:, None]
     corner = corner + columns.stride * np.arange(columns.count)  # with shift 0, in its map
@@ -540,14 +540,14 @@ def _winners(y, x, rows, columns):
     return winners
 
 
-def _places(rows, columns):
+def _window_places(rows, columns):
     """List the places of a window from the last to the first: the k-th one is worth k points."""
     return list(product(rows.places, columns.places))[::-1]
 
 
 def _best(y, x, rows, columns):
     """Return for each number that a window was folded to the points of its place in the window."""
-    places = _places(rows, columns)
+    places = _window_places(rows, columns)
     points = np.empty_like(y, np.min_scalar_type(len(places)))
     for maps, chosen, out in _in_cache(x, y, points):
         out[...] = _points(chosen, maps, places)
@@ -560,7 +560,7 @@ def _given(dy, points, x, rows, columns):
     finite = np.isfinite(dy).all()  # 0 · ∞ would be NaN
     dx = np.zeros_like(points, x.dtype, shape=x.shape)
     for part, won, dmaps in _in_cache(dy, points, dx):
-        for k, (row, column) in enumerate(_places(rows, columns), 1):
+        for k, (row, column) in enumerate(_window_places(rows, columns), 1):
             outputs, pixels = part[row.outputs][column.outputs], dmaps[row.pixels][column.pixels]
             mine = won[row.outputs][column.outputs] == k
             pixels += outputs * mine if finite else np.where(mine, outputs, 0)

@@ -97,7 +97,7 @@ def images(panels, *, alt, colours="gray", limits=None, columns=4, caption=None)
     return Figure(body + _scale(low, high, colours), alt, caption)
 
 
-def grid(panels, *, alt, marks=None, joins=(), caption=None):
+def grid(panels, *, alt, limits=None, marks=None, joins=(), caption=None):
     """Show small arrays as grids with their numbers written in the cells.
 
     Parameters
@@ -106,6 +106,9 @@ def grid(panels, *, alt, marks=None, joins=(), caption=None):
         (rows, columns), at most 16 columns each. NaN leaves a cell empty.
     alt : str
         What the figure shows.
+    limits : tuple of float, optional
+        The lowest and the highest number of all panels, so that equal numbers have equal greys (or
+        colours, if one is below 0). By default each panel has its own.
     marks : dict of str to tuple, optional
         For the panel of that title, a frame: (first row, first column, rows, columns).
     joins : sequence of str
@@ -116,7 +119,8 @@ def grid(panels, *, alt, marks=None, joins=(), caption=None):
     Raises
     ------
     ValueError
-        For no panel, one that is no such array, marks without their panel, or too many joins.
+        For no panel, one that is no such array, numbers outside the limits, marks without their
+        panel, or too many joins.
 
     Examples
     --------
@@ -131,7 +135,7 @@ def grid(panels, *, alt, marks=None, joins=(), caption=None):
         raise ValueError(f"joins: expected at most {gaps} for {len(panels)} panels, got {joins!r}")
     parts = []
     for (title, array), join in itertools.zip_longest(panels.items(), joins, fillvalue=""):
-        cells = _number_grid(array.astype(float), marks.get(title), title or alt)
+        cells = _number_grid(array.astype(float), limits, marks.get(title), title or alt)
         parts.append(f'<figure class="cnn-grid">{cells}{_figcaption(title)}</figure>')
         if join:
             parts.append(f'<span class="cnn-join">{html.escape(join)}</span>')
@@ -756,7 +760,7 @@ def _scale(low, high, colours):
     )
 
 
-def _number_grid(array, mark, alt):
+def _number_grid(array, limits, mark, alt):
     """Return an SVG of the array's cells with their numbers."""
     if array.ndim != 2 or array.size == 0 or array.shape[1] > 16:
         raise ValueError(
@@ -765,7 +769,10 @@ def _number_grid(array, mark, alt):
     import matplotlib as mpl
 
     known = np.nan_to_num(array)
-    signed, largest = known.min() < 0, np.abs(known).max() or 1
+    low, high = (known.min(), known.max()) if limits is None else limits
+    if limits is not None and not low <= np.nanmin(array) <= np.nanmax(array) <= high:
+        raise ValueError(f"limits: expected numbers from {low} to {high} in {alt!r}")
+    signed, largest = low < 0, max(abs(low), abs(high)) or 1
     unit = known / largest / 2 + 0.5 if signed else known / largest
     colours = mpl.colormaps["PuOr" if signed else "gray"](unit)[..., :3]
     cells = [_cell(place, value, colours[place]) for place, value in np.ndenumerate(array)]

@@ -358,13 +358,13 @@ def test_the_same_seed_gives_the_same_weights_and_one_generator_others():
 
 def test_the_first_layer_is_spared_the_gradient_that_nobody_needs(rng, monkeypatch):
     net = Sequential(Conv2d(2, 3, 3, rng=0), ReLU(), Conv2d(3, 2, 3, rng=0))
-    x, spread, shapes_of_dx = rng.normal(size=(2, 2, 8, 7)), batch_last._spread, []
+    x, spread, shapes_of_dx = rng.normal(size=(2, 2, 8, 7)), batch_last._spread_rows, []
 
     def watched(dmaps, shape, *rest):
         shapes_of_dx.append(shape)
         return spread(dmaps, shape, *rest)
 
-    monkeypatch.setattr(batch_last, "_spread", watched)
+    monkeypatch.setattr(batch_last, "_spread_rows", watched)
     dy = net(x, train=True)
     assert net.backward(dy).shape == x.shape
     whole = net.gradients

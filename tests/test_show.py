@@ -247,6 +247,28 @@ def test_grid_draws_marks_around_the_cells_they_name():
     assert frame == 'x="72" y="36" width="72" height="108" '
 
 
+def greys(page):
+    return re.findall(r'fill="(#\w{6})" stroke="#888"', page)
+
+
+def test_grid_gives_equal_numbers_equal_greys_within_common_limits():
+    panels = {"a": [[1, 2]], "b": [[2, 4]]}
+    one, two, same, four = greys(show.grid(panels, limits=(0, 4), alt=ALT)._repr_html_())
+    assert two == same
+    assert len({one, two, four}) == 3
+    own = greys(show.grid(panels, alt=ALT)._repr_html_())
+    assert own[1] == own[3]  # the largest of each panel
+    assert own[1] != own[2]
+    low, zero = greys(show.grid([[-1, 0]], limits=(-1, 3), alt=ALT)._repr_html_())
+    assert low != zero != greys(show.grid([[0, 3]], alt=ALT)._repr_html_())[0]  # colours, not greys
+
+
+@pytest.mark.parametrize("array", [[[0, 5]], [[-1, 4]]])
+def test_grid_refuses_numbers_outside_its_limits(array):
+    with pytest.raises(ValueError, match="limits: expected numbers from 0 to 4 in 'b'"):
+        show.grid({"a": [[1]], "b": array}, limits=(0, 4), alt=ALT)
+
+
 def test_grid_draws_joins_between_the_panels_and_escapes_them():
     page = show.grid({"a": [[1]], "b": [[2]], "c": [[3]]}, joins="<=", alt=ALT)._repr_html_()
     order = re.findall(r"<figcaption>(\w)|cnn-join\">([^<]+)<", page)

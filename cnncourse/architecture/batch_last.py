@@ -76,15 +76,15 @@ def conv2d_last(x, weight, bias=None, stride=1, padding=0):
     >>> conv2d_last([[[[1, 2, 3], [4, 5, 6]]]], [[[[1, 0], [0, 2]]]], bias=[100])
     array([[[[111., 114.]]]])
     """
-    x, weight, (stride, padding, _), (height, width) = _layer(x, weight, stride, padding, 1, 1)
-    K, bias = len(weight), 0 if bias is None else _as_bias(bias, len(weight), x.dtype)
-    y = np.empty((K, height, width, len(x)), x.dtype)
-    maps, matrix = y.reshape(K, height, width * len(x)), _matrix(weight)
-    for i, columns in _columns(x, weight, stride, padding, height, width):
+    x, weight, (stride, padding, _), sizes = _layer(x, weight, stride, padding, 1, 1)
+    N, K, (height, width) = len(x), len(weight), sizes
+    bias = 0 if bias is None else _as_bias(bias, K, x.dtype)[..., None]
+    y, matrix = np.empty((K, height, width, N), x.dtype), _matrix(weight)
+    maps = y.reshape(K, height, width * N)
+    for i, columns in _matrices(x, weight, stride, padding, *sizes):
         np.matmul(matrix, columns, out=maps[:, i])  # (K, R·C·S) @ (R·C·S, W′·N)
-    y = y.transpose(3, 0, 1, 2)
     y += bias
-    return y
+    return y.transpose(3, 0, 1, 2)
 
 
 def conv2d_last_backward(dy, x, weight, stride=1, padding=0, need_dx=True):
@@ -130,21 +130,21 @@ def conv2d_last_backward(dy, x, weight, stride=1, padding=0, need_dx=True):
     dy = batch_last(dy.astype(x.dtype, copy=False)).transpose(1, 2, 3, 0)  # (K, H′, W′, N)
     (K, C, R, S), (height, width) = weight.shape, sizes
     dmaps, dmatrix = dy.reshape(K, height, width * len(x)), np.zeros((R * C * S, K), x.dtype)
-    for i, columns in _columns(x, weight, stride, padding, *sizes):
+    for i, columns in _matrices(x, weight, stride, padding, *sizes):
         dmatrix += columns @ dmaps[:, i].T  # so turned it is faster than its transpose
     dweight = dmatrix.T.reshape(K, R, C, S).swapaxes(1, 2)
-    dx = _spread(dmaps, x.shape, weight, stride, padding, *sizes) if need_dx else None
+    dx = _spread_rows(dmaps, x.shape, weight, stride, padding, *sizes) if need_dx else None
     return dx, np.ascontiguousarray(dweight), dy.sum((1, 2, 3))
 
 
-def _columns(x, weight, stride, padding, height, width):
+def _matrices(x, weight, stride, padding, height, width):
     """Yield each row of outputs' number, and what it reads as a matrix (R·C·S, W′·N)."""
     (N, C, H, W), (R, S), (ph, pw) = x.shape, weight.shape[2:], padding
     padded = x.transpose(1, 2, 3, 0)
     if ph or pw:
         padded = np.zeros((C, H + 2 * ph, W + 2 * pw, N), x.dtype)
         padded[:, ph : ph + H, pw : pw + W] = x.transpose(1, 2, 3, 0)
-    for rows, read in _bands(R, stride[0], height, C * S * width * N * x.itemsize):
+    for rows, read in _row_bands(R, stride[0], height, C * S * width * N * x.itemsize):
         beside = _beside(padded[:, read], S, stride[1], width)
         beside = np.ascontiguousarray(beside) if S > 1 else beside
         lines = beside.reshape(len(beside), C * S, width * N)
@@ -153,11 +153,11 @@ def _columns(x, weight, stride, padding, height, width):
             yield i, lines[first : first + R].reshape(R * C * S, width * N)  # a view
 
 
-def _spread(dmaps, shape, weight, stride, padding, height, width):
+def _spread_rows(dmaps, shape, weight, stride, padding, height, width):
     """Add weight · dy to all that an output read: (N, C, H, W), in memory (C, H, W, N)."""
     (N, C, H, W), (R, S), (ph, pw) = shape, weight.shape[2:], padding
     padded, matrix = np.zeros((C, H + 2 * ph, W + 2 * pw, N), dmaps.dtype), _matrix(weight).T
-    for rows, read in _bands(R, stride[0], height, C * S * width * N * dmaps.itemsize):
+    for rows, read in _row_bands(R, stride[0], height, C * S * width * N * dmaps.itemsize):
         target = _beside(padded[:, read], S, stride[1], width)
         beside = np.zeros(target.shape, dmaps.dtype)  # (h, C, S, W′, N)
         for i in rows:
@@ -169,7 +169,7 @@ def _spread(dmaps, shape, weight, stride, padding, height, width):
     return batch_last(padded[:, ph : ph + H, pw : pw + W].transpose(3, 0, 1, 2))
 
 
-def _bands(R, stride, height, size):
+def _row_bands(R, stride, height, size):
     """Cut the output's rows, `size` bytes beside one another: their numbers, the rows they read.
 
     Neighbouring bands both copy up to R − 1 rows, so that a band has no fewer than R.
