@@ -113,9 +113,9 @@ def max_pool2d_backward(
     array([[[[ 0., 11., 0.]]]])
     """
     windows = _windowed(x, kernel_size, stride, padding, dilation, ceil_mode)
-    if winners is not None:
-        return _routed(dy, *windows, winners)
-    return _given(dy, _best(_pooled(*windows, np.maximum, -np.inf), *windows), *windows)
+    if winners is None:
+        winners = _winners(_pooled(*windows, np.maximum, -np.inf), *windows)
+    return _routed(dy, *windows, winners)
 
 
 def min_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -173,7 +173,7 @@ def min_pool2d_backward(dy, x, kernel_size, stride=None, padding=0, dilation=1, 
     array([[[[ 1., 0., 10., 0.]]]])
     """
     windows = _windowed(x, kernel_size, stride, padding, dilation, ceil_mode)
-    return _given(dy, _best(_pooled(*windows, np.minimum, np.inf), *windows), *windows)
+    return _routed(dy, *windows, _winners(_pooled(*windows, np.minimum, np.inf), *windows))
 
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -288,7 +288,8 @@ def global_avg_pool2d(x):
     array([3., 1.])
     """
     x = _as_floats(x, "x", "(N, C, H, W)")
-    return np.ascontiguousarray(x.mean((2, 3), keepdims=True))
+    mean = x.mean((2, 3), np.float64, keepdims=True)  # float32 would round at every pixel
+    return mean.astype(x.dtype, order="C")
 
 
 def global_avg_pool2d_backward(dy, x):
@@ -546,19 +547,20 @@ def _window_places(rows, columns):
 
 
 def _best(y, x, rows, columns):
-    """Return for each number that a window was folded to the points of its place in the window."""
+    """Say for each window in which of its places the pixel like y stands, in as few bytes as do."""
     places = _window_places(rows, columns)
-    points = np.empty_like(y, np.min_scalar_type(len(places)))
+    points = _like(y, rows.count, columns.count, np.min_scalar_type(len(places)))
     for maps, chosen, out in _in_cache(x, y, points):
         out[...] = _points(chosen, maps, places)
     return points
 
 
 def _given(dy, points, x, rows, columns):
-    """Add every gradient to the pixel in the place of so many points; of x only shape and dtype."""
+    """Add every window's gradient to the pixel that `_best` chose; x gives shape and dtype only."""
     dy = _as_upstream(dy, x, (rows.count, columns.count))
     finite = np.isfinite(dy).all()  # 0 · ∞ would be NaN
-    dx = np.zeros_like(points, x.dtype, shape=x.shape)
+    dx = _like(points, rows.size, columns.size, x.dtype)
+    dx.fill(0)
     for part, won, dmaps in _in_cache(dy, points, dx):
         for k, (row, column) in enumerate(_window_places(rows, columns), 1):
             outputs, pixels = part[row.outputs][column.outputs], dmaps[row.pixels][column.pixels]
@@ -618,19 +620,23 @@ def _axis(number, size, count, kernel_size, stride, padding, dilation=1, weights
 
 def _batch_is_last(x):
     """Say whether images (N, C, H, W) lie in memory as (C, H, W, N), as some layers leave them."""
-    return x.ndim == 4 and len(x) > 1 and x.transpose(1, 2, 3, 0).flags.c_contiguous
+    lies = x.ndim == 4 and x.transpose(1, 2, 3, 0).flags.c_contiguous
+    return lies and len(x) > 1 and x.size > 0
 
 
-def _like(x, height, width):
+def _like(x, height, width, dtype=None):
     """Return an empty array of maps of another size; where x's batch is last, its batch is, too."""
-    order = "K" if _batch_is_last(x) else "C"
-    return np.empty_like(x, order=order, shape=(*x.shape[:-2], height, width))
+    dtype = x.dtype if dtype is None else dtype
+    if _batch_is_last(x):  # np.empty_like would take maps of one pixel for Fortran's order
+        return np.empty((x.shape[1], height, width, len(x)), dtype).transpose(3, 0, 1, 2)
+    return np.empty((*x.shape[:-2], height, width), dtype)
 
 
 def _in_cache(*arrays):
-    """Yield as many maps of all the arrays at a time as the cache holds, as views.
+    """Yield as many maps of all the arrays at a time as the cache holds, and one at least.
 
-    They are (n, H, W), or (N, n, H, W) where the batch of the last array is last in memory.
+    They are views (n, H, W); where the batch of the last array, which is to be filled, is last in
+    memory, they are (N, n, H, W), so that one map is one channel of all images.
     """
     if _batch_is_last(arrays[-1]):  # the first axis of the memory is the channels'
         maps = [array.swapaxes(0, 1) for array in arrays]

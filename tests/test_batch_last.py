@@ -47,7 +47,7 @@ def many(examples):
 @st.composite
 def layers(draw):
     """Draw x's shape, weight's shape, and stride and padding, all rectangular."""
-    N, C, K = draw(st.integers(1, 5)), draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    N, C, K = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 4))
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     stride = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
     padding = draw(st.tuples(st.integers(0, 4), st.integers(0, 4)))
@@ -91,7 +91,9 @@ def test_forward_and_backward_equal_torch_in_bands_of_any_size(layer, last, band
     close(y, expected)
     for mine, theirs in zip(ours, gradients, strict=True):
         close(mine, theirs)
+        assert mine.flags.writeable
     assert all(map(lies_last, (y, ours[0])))
+    assert ours[1].flags.c_contiguous
 
 
 @many(100)
@@ -104,9 +106,53 @@ def test_float32_stays_and_equals_torch(layer, seed):
     found = conv2d_last_backward(dy, x, w, **options)
     for mine, theirs in zip(found, gradients, strict=True):
         close(mine, theirs, 1e-4, 1e-4)
+    found = conv2d_last_backward(dy.astype(np.float64), x, w, **options)
+    assert all(gradient.dtype == np.float32 for gradient in found)
+
+
+def test_kernels_of_the_image_and_of_one_pixel_equal_torch(rng):
+    for size in ((6, 7), (1, 1), (6, 1), (1, 7)):
+        x, w, b = rng.normal(size=(3, 2, 6, 7)), rng.normal(size=(4, 2, *size)), rng.normal(size=4)
+        y, dy, gradients = torch_results(x, w, b, 1)
+        close(conv2d_last(batch_last(x), w, b), y)
+        for mine, theirs in zip(conv2d_last_backward(dy, x, w), gradients, strict=True):
+            close(mine, theirs)
+
+
+def test_one_image_and_large_kernels_are_left_to_chapter_4(rng, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("row by row")
+
+    monkeypatch.setattr(module, "_matrices", refuse)
+    for N, size in ((1, 3), (3, 16)):
+        x, w, b = rng.normal(size=(N, 2, 20, 21)), rng.normal(size=(3, 2, size, size)), np.ones(3)
+        y, dy, gradients = torch_results(x, w, b, 1, padding=1)
+        ours = conv2d_last(x, w, b, padding=1)
+        close(ours, y)
+        found = conv2d_last_backward(dy, x, w, padding=1)
+        for mine, theirs in zip(found, gradients, strict=True):
+            close(mine, theirs)
+        assert all(map(lies_last, (ours, found[0])))
+        assert conv2d_last_backward(dy, x, w, padding=1, need_dx=False)[0] is None
 
 
 # --- properties ---
+
+
+@many(100)
+@given(st.integers(1, 7), st.integers(1, 9), st.integers(1, 30), st.integers(1, 900))
+def test_bands_cut_all_rows_once_and_copy_what_is_allowed(R, stride, height, size):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BAND", 1000)
+        bands = list(module._row_bands(R, stride, height, size))
+    assert [i for rows, _ in bands for i in rows] == list(range(height))
+    for rows, read in bands:
+        assert (read.start, read.stop) == (rows[0] * stride, rows[-1] * stride + R)
+        fresh = len(rows) * stride  # the rows of pixels that no band before has read
+        assert fresh * size <= 1000 or fresh - stride < R
+    if len(bands) > 1:
+        assert len(bands[0][0]) * stride >= R  # of two bands, at most R − 1 rows overlap
+        assert (len(bands[0][0]) + 1) * stride * size > 1000  # no band is needlessly short
 
 
 @many(60)
@@ -236,7 +282,58 @@ def test_pooling_gives_the_same_with_the_batch_last_and_keeps_it_there(
     close(backward(batch_last(dy), batch_last(x), **options), dx)
     close(backward(dy, batch_last(x), **options), dx)
     assert lies_last(y)
-    assert lies_last(backward(batch_last(dy), batch_last(x), **options))
+
+
+@st.composite
+def pools(draw):
+    """Draw x's shape and the arguments of a pooling layer, maps of one pixel among them."""
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    least = [max(1, k - 2 * p) for k, p in zip(kernel, padding, strict=True)]
+    shape = draw(st.integers(2, 5)), draw(st.integers(1, 3))
+    shape += tuple(n + draw(st.integers(0, 5)) for n in least)
+    stride = draw(st.none() | st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    return shape, {"kernel_size": kernel, "stride": stride, "padding": padding}
+
+
+@many(300)
+@given(pools(), seeds)
+def test_pooling_layers_equal_torch_and_keep_a_batch_that_is_last(pool, seed):
+    shape, options = pool
+    x = np.random.default_rng(seed).integers(0, 4, shape).astype(float)
+    for layer, theirs in ((MaxPool2d, F.max_pool2d), (AvgPool2d, F.avg_pool2d)):
+        tensor = torch.tensor(x, requires_grad=True)
+        expected = theirs(tensor, **options)
+        (dy,) = normal(seed + 1, tuple(expected.shape))
+        ours = layer(**options)
+        y = ours(batch_last(x), train=True)
+        dx = ours.backward(dy)
+        close(y, expected)
+        close(dx, torch.autograd.grad(expected, tensor, torch.tensor(dy))[0])
+        assert lies_last(y)
+        assert lies_last(dx)
+
+
+@pytest.mark.parametrize("pool", [MaxPool2d, AvgPool2d])
+def test_a_window_as_large_as_the_maps_leads_the_gradient_through(pool, rng):
+    net = Sequential(Conv2d(1, 3, 3, padding=1, rng=rng), pool(8), Flatten(), Linear(3, 2, rng=rng))
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 3, 3, padding=1), getattr(torch.nn, pool.__name__)(8)
+    )
+    theirs = torch.nn.Sequential(*theirs, torch.nn.Flatten(), torch.nn.Linear(3, 2)).double()
+    net.load_state(theirs.state_dict())
+    x, dy = rng.normal(size=(6, 1, 8, 8)), rng.normal(size=(6, 2))
+    close(net(x, train=True), theirs(torch.tensor(x)))
+    theirs(torch.tensor(x)).backward(torch.tensor(dy))
+    net.backward(dy)
+    for name, parameter in theirs.named_parameters():
+        close(net.gradients[name], parameter.grad)
+
+
+def test_means_of_whole_maps_lose_no_digits_with_the_batch_last():
+    x = np.full((3, 2, 300, 300), 0.1, np.float32)
+    for images in (x, batch_last(x)):
+        np.testing.assert_allclose(global_avg_pool2d(images), np.float32(0.1), rtol=1e-6)
 
 
 def test_winners_count_in_the_order_of_the_axes_whatever_the_memory(rng):
@@ -251,28 +348,34 @@ def test_winners_count_in_the_order_of_the_axes_whatever_the_memory(rng):
     close(global_avg_pool2d(batch_last(x)), global_avg_pool2d(x))
 
 
-def test_an_infinite_gradient_goes_to_its_winner_alone(rng):
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_an_infinite_gradient_goes_to_its_winner_alone(value, rng):
     x = rng.normal(size=(5, 3, 6, 8))
     dy = np.zeros((5, 3, 3, 4))
-    dy[2, 1, 0, 3] = np.inf
+    dy[2, 1, 0, 3] = value
     for images in (x, batch_last(x)):
-        dx = max_pool2d_backward(dy, images, 2)
-        assert np.isinf(dx).sum() == 1
-        assert not np.isnan(dx).any()
+        layer = MaxPool2d(2)
+        layer(images, train=True)
+        dx = layer.backward(dy)
+        assert (~np.isfinite(dx)).sum() == 1
+        np.testing.assert_array_equal(dx, max_pool2d_backward(dy, images, 2))
 
 
 def test_what_follows_a_convolution_keeps_the_batch_last_both_ways(rng):
     convolution = Conv2d(2, 4, 3, padding=1, rng=rng)
     rest = BatchNorm2d(4), ReLU(), MaxPool2d(2), AvgPool2d(2), Conv2d(4, 3, 2, rng=rng)
-    x, gradients = rng.normal(size=(6, 2, 12, 8)), []
+    x = rng.normal(size=(2, 2, 12, 8))
     for layer in (convolution, *rest):
         x = layer(x, train=True)
         assert lies_last(x), layer
-    dy = rng.normal(size=x.shape)
-    for layer in reversed(rest):
-        dy = layer.backward(dy)
-        gradients.append(dy)
-    assert all(map(lies_last, gradients))
+        dy = np.ascontiguousarray(rng.normal(size=x.shape))
+        assert lies_last(layer.backward(dy)), layer
+
+
+def test_layers_take_maps_of_no_channels():
+    layer, x = ReLU(), np.zeros((2, 0, 3, 3))
+    layer(x, train=True)
+    assert layer.backward(x).shape == x.shape
 
 
 def test_a_network_computes_what_the_functions_of_chapters_4_and_5_do(rng):

@@ -672,6 +672,7 @@ def test_projects_that_nobody_has_read_are_not_worth_nothing_yet(written):
     _, records, out = written
     assert "2 projects not read" in results.summary(records)
     assert "not read yet, of 7" in (out / "feedback" / "kim.html").read_text("utf-8")
+    assert "2 projects are not read yet" in (out / "report.html").read_text("utf-8")
     assert "a-layer-on-a-budget: " in rows_of(out / "rubrics.csv")[0][1]
 
 

@@ -1,15 +1,22 @@
 """Chapter 6, memory: a convolution of many images copies less if the batch comes last.
 
 The shape stays (N, C, H, W); in memory the images lie as (C, H, W, N), so that a row of W pixels is
-a run of W·N numbers. Each pixel is copied S times, beside its neighbours, where chapter 4's patches
-copy it R·S times. K kernels of R×S weights, K maps of H′×W′, padding per side.
+a run of W·N numbers. With stride 1 each pixel is copied S times, beside its neighbours, where
+chapter 4's patches copy it R·S times. K kernels of R×S weights, K maps of H′×W′, padding per side.
 """
 
 import numpy as np
 
-from cnncourse.convolution import _as_bias, _as_floats, _layer
+from cnncourse.convolution import (
+    _LARGE,
+    _as_bias,
+    _as_floats,
+    _layer,
+    conv2d,
+    conv2d_backward,
+)
 
-_BAND = 1 << 22  # bytes that are copied at a time: what a core's cache holds
+_BAND = 1 << 22  # bytes that are copied at a time: more leave the cache, fewer overlap more often
 
 
 def batch_last(x):
@@ -28,7 +35,7 @@ def batch_last(x):
     Raises
     ------
     ValueError
-        For no 4-D array of real numbers.
+        For no 4-D array of real numbers, or one without channels or pixels.
 
     See Also
     --------
@@ -47,10 +54,12 @@ def batch_last(x):
 
 
 def conv2d_last(x, weight, bias=None, stride=1, padding=0):
-    """Do what `convolution.conv2d` does, with the batch last in memory.
+    """Do what `convolution.conv2d` does without dilation and groups, with the batch last in memory.
 
     What stands side by side in the image is copied side by side, each pixel S times. Then the R
     rows of pixels that a row of outputs reads follow one another: they are the matrix, uncopied.
+    This is for many images and small kernels; one image, or a kernel above about 15×15, is left to
+    `conv2d`.
 
     Parameters
     ----------
@@ -77,14 +86,17 @@ def conv2d_last(x, weight, bias=None, stride=1, padding=0):
     array([[[[111., 114.]]]])
     """
     x, weight, (stride, padding, _), sizes = _layer(x, weight, stride, padding, 1, 1)
+    if _is_for_conv2d(x, weight):
+        return batch_last(conv2d(x, weight, bias, stride, padding))
     N, K, (height, width) = len(x), len(weight), sizes
-    bias = 0 if bias is None else _as_bias(bias, K, x.dtype)[..., None]
     y, matrix = np.empty((K, height, width, N), x.dtype), _matrix(weight)
     maps = y.reshape(K, height, width * N)
     for i, columns in _matrices(x, weight, stride, padding, *sizes):
         np.matmul(matrix, columns, out=maps[:, i])  # (K, R·C·S) @ (R·C·S, W′·N)
-    y += bias
-    return y.transpose(3, 0, 1, 2)
+    y = y.transpose(3, 0, 1, 2)
+    if bias is not None:
+        y += _as_bias(bias, K, x.dtype)
+    return y
 
 
 def conv2d_last_backward(dy, x, weight, stride=1, padding=0, need_dx=True):
@@ -127,6 +139,9 @@ def conv2d_last_backward(dy, x, weight, stride=1, padding=0, need_dx=True):
     dy, expected = _as_floats(dy, "dy", "(N, K, H′, W′)"), (len(x), len(weight), *sizes)
     if dy.shape != expected:
         raise ValueError(f"dy: expected the shape of the output, {expected}, got {dy.shape}")
+    if _is_for_conv2d(x, weight):
+        dx, dweight, dbias = conv2d_backward(dy, x, weight, stride, padding)
+        return batch_last(dx) if need_dx else None, dweight, dbias
     dy = batch_last(dy.astype(x.dtype, copy=False)).transpose(1, 2, 3, 0)  # (K, H′, W′, N)
     (K, C, R, S), (height, width) = weight.shape, sizes
     dmaps, dmatrix = dy.reshape(K, height, width * len(x)), np.zeros((R * C * S, K), x.dtype)
@@ -146,7 +161,7 @@ def _matrices(x, weight, stride, padding, height, width):
         padded[:, ph : ph + H, pw : pw + W] = x.transpose(1, 2, 3, 0)
     for rows, read in _row_bands(R, stride[0], height, C * S * width * N * x.itemsize):
         beside = _beside(padded[:, read], S, stride[1], width)
-        beside = np.ascontiguousarray(beside) if S > 1 else beside
+        beside = np.ascontiguousarray(beside) if R * S > 1 else beside
         lines = beside.reshape(len(beside), C * S, width * N)
         for i in rows:
             first = i * stride[0] - read.start
@@ -170,11 +185,12 @@ def _spread_rows(dmaps, shape, weight, stride, padding, height, width):
 
 
 def _row_bands(R, stride, height, size):
-    """Cut the output's rows, `size` bytes beside one another: their numbers, the rows they read.
+    """Cut the rows of outputs: yield their numbers, and which rows of pixels they read.
 
-    Neighbouring bands both copy up to R − 1 rows, so that a band has no fewer than R.
+    What is copied of a row of pixels takes `size` bytes. Neighbouring bands both copy up to R − 1
+    rows, so that a band reads no fewer than R that are its own.
     """
-    step = max(R, _BAND // max(1, size))
+    step = max(-(-R // stride), _BAND // max(1, size * stride))
     for first in range(0, height, step):
         rows = range(first, min(first + step, height))
         yield rows, slice(first * stride, rows[-1] * stride + R)
@@ -186,6 +202,11 @@ def _beside(images, S, stride, width):
     channel, row, column, image = images.strides
     strides = row, channel, column, stride * column, image
     return np.lib.stride_tricks.as_strided(images, (H, C, S, width, N), strides)
+
+
+def _is_for_conv2d(x, weight):
+    """Say whether chapter 4's way is the better one: for one image, and through frequencies."""
+    return len(x) < 2 or weight[0, 0].size > _LARGE
 
 
 def _matrix(weight):

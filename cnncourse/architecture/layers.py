@@ -251,8 +251,8 @@ class Sequential(Layer):
 class Conv2d(Layer):
     """Convolve with learned kernels, and add a bias to each map.
 
-    The maps come with the batch last in memory, see `batch_last.conv2d_last`. Layers that follow
-    keep it there.
+    The maps come with the batch last in memory, see `batch_last.conv2d_last`. Batch norm, ReLU,
+    sigmoid and pooling windows keep it there.
 
     Parameters
     ----------

@@ -273,10 +273,19 @@ def _overview(records):
     """Return the first paragraph of the report."""
     totals = sorted(record["total"] for record in records)
     middle = (totals[(len(totals) - 1) // 2] + totals[len(totals) // 2]) / 2
-    return (
+    text = (
         f"<p>{len(records)} students, {records[0]['of']:g} points to earn. "
         f"Median {middle:g}, least {totals[0]:g}, most {totals[-1]:g}.</p>"
     )
+    if unread := _unread(records):
+        text += f"<p><strong>{unread} projects are not read yet</strong> and count 0 so far.</p>"
+    return text
+
+
+def _unread(records):
+    """Count the projects that wait for their points."""
+    states = [row["state"] for record in records for row in record["exercises"].values()]
+    return states.count("by hand")
 
 
 def _histogram(records):
@@ -384,7 +393,6 @@ def summary(records):
     noted = sum(bool(record["notes"]) for record in records)
     text = f"{len(records)} graded, mean {mean:.3g} of {records[0]['of']:g} points"
     text += f", {noted} to look at"
-    states = [row["state"] for record in records for row in record["exercises"].values()]
-    if unread := states.count("by hand"):
+    if unread := _unread(records):
         text += f"\n{unread} projects not read: write points into {RUBRICS}, and run this again"
     return text
