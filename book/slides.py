@@ -35,6 +35,9 @@ def planned(notebook):
         kind, size = _kind(cell.source, part), _size(new)
         if kind == "-" and filled + size > ROOM:
             kind = "subslide"
+        if kind == "subslide" and part:
+            cells.append(_running_head(part))
+            kind, filled = "-", 0
         filled = size + (filled if kind == "-" else 0)
         new.metadata["slideshow"] = {"slide_type": kind}
         cells.append(new)
@@ -42,6 +45,15 @@ def planned(notebook):
     return nbformat.v4.new_notebook(
         cells=cells, metadata=notebook.metadata | {"title": title}
     )
+
+
+def _running_head(part):
+    """Begin a slide below a section's first by the section's title, small."""
+    cell = nbformat.v4.new_markdown_cell(
+        f'<p class="part">{html.escape(part)}</p>'
+    )
+    cell.metadata["slideshow"] = {"slide_type": "subslide"}
+    return cell
 
 
 def points(text):

@@ -37,11 +37,12 @@ def test_a_section_begins_a_slide_and_what_fits_stays_on_it(script):
         new_markdown('<div class="admonition tip">\n\n**Box**\n\n</div>'),
     ]
     planned = script.planned(nbformat.v4.new_notebook(cells=cells))
-    first, section, drawn, long, box = kinds(planned)
+    first, section, drawn, again, long, once_more, box = kinds(planned)
     assert first == ("slide", "# Title\n\nA question?")
     assert section == ("slide", "## Section\n\n- One.\n- Two.")
     assert drawn == ("-", "")
-    assert long[0] == box[0] == "subslide"
+    assert again == once_more == ("subslide", '<p class="part">Section</p>')
+    assert long[0] == box[0] == "-"
     assert planned.metadata.title == "Title"
 
 

@@ -1,8 +1,9 @@
-"""Chapter 6, memory: a convolution of many images copies less if the batch comes last.
+"""Chapter 6, memory: a convolution of many images in fewer and longer pieces.
 
 The shape stays (N, C, H, W); in memory the images lie as (C, H, W, N), so that a row of W pixels is
-a run of W·N numbers. With stride 1 each pixel is copied S times, beside its neighbours, where
-chapter 4's patches copy it R·S times. K kernels of R×S weights, K maps of H′×W′, padding per side.
+a run of W·N numbers. Rows are written out instead of windows: with stride 1 a pixel is copied about
+S times, where chapter 4's columns hold it R·S times. K kernels of R×S weights, K maps of H′×W′,
+padding per side.
 """
 
 import numpy as np
@@ -30,7 +31,7 @@ def batch_last(x):
     Returns
     -------
     ndarray, of x's dtype (float64 for all but float32)
-        (N, C, H, W), equal to x; a view of it if it lies so already.
+        (N, C, H, W), equal to x; a view of it if it lies so already and has this dtype.
 
     Raises
     ------
@@ -39,7 +40,7 @@ def batch_last(x):
 
     See Also
     --------
-    torch.channels_last : torch's other order in memory, (N, H, W, C)
+    torch.memory_format : its ``channels_last`` is (N, H, W, C)
 
     Examples
     --------
@@ -56,8 +57,9 @@ def batch_last(x):
 def conv2d_last(x, weight, bias=None, stride=1, padding=0):
     """Do what `convolution.conv2d` does without dilation and groups, with the batch last in memory.
 
-    What stands side by side in the image is copied side by side, each pixel S times. Then the R
-    rows of pixels that a row of outputs reads follow one another: they are the matrix, uncopied.
+    What stands side by side in the image is copied side by side, each pixel about S times. Then
+    the R rows of pixels that a row of outputs reads follow one another: they are its matrix, which
+    is no further copy.
     This is for many images and small kernels; one image, or a kernel above about 15×15, is left to
     `conv2d`.
 

@@ -500,7 +500,7 @@ class ReLU(Layer):
 
     def _forward(self, x, train):
         y = np.maximum(x, 0)
-        return y, y  # the next layer keeps it too, so it costs nothing
+        return y, y  # if the next layer keeps it too, it costs nothing
 
     def _backward(self, dy, y, need_dx):
         return dy * (y > 0)
