@@ -55,13 +55,12 @@ def batch_last(x):
 
 
 def conv2d_last(x, weight, bias=None, stride=1, padding=0):
-    """Do what `convolution.conv2d` does without dilation and groups, with the batch last in memory.
+    """Convolve as `convolution.conv2d` does, with the batch last in memory.
 
     What stands side by side in the image is copied side by side, each pixel about S times. Then
     the R rows of pixels that a row of outputs reads follow one another: they are its matrix, which
-    is no further copy.
-    This is for many images and small kernels; one image, or a kernel above about 15×15, is left to
-    `conv2d`.
+    is no further copy. There are no dilation and no groups. This is for many images and small
+    kernels; one image, or a kernel above about 15×15, is left to `conv2d`.
 
     Parameters
     ----------
