@@ -14,6 +14,11 @@ WRITTEN = [p for p in PAGES if p.startswith("book/")]
 every_page = pytest.mark.parametrize("name", PAGES or ["index.html"])
 every_written_page = pytest.mark.parametrize("name", WRITTEN or ["book/intro.html"])
 # Jupyter Book loads sphinx-thebe, which we do not use, and which declares its constants twice
+SETTLED = """Promise.allSettled(
+    document.getAnimations()
+        .filter(a => isFinite(a.effect.getComputedTiming().endTime))
+        .map(a => a.finished)
+).then(() => null)"""
 HARMLESS = "Identifier 'THEBE_JS_URL' has already been declared"
 PAGE_LIMIT = 1_500_000  # bytes
 
@@ -56,6 +61,7 @@ def visit(browser):
         page.goto(address)
         page.wait_for_load_state("networkidle")
         page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        page.evaluate(SETTLED)  # what fades in has less contrast
         if page.evaluate("typeof MathJax !== 'undefined' && !!MathJax.startup"):
             page.evaluate("MathJax.startup.promise.then(() => null)")
         return page, requests, complaints
