@@ -533,7 +533,7 @@ def _winners(y, x, rows, columns):
     shifts = np.array([0, *(row.shift * columns.size + column.shift for row, column in places)])
     corner = columns.size * rows.stride * np.arange(rows.count)[:, None]
     corner = corner + columns.stride * np.arange(columns.count)  # with shift 0, in its map
-    winners = np.empty_like(y, np.int64)
+    winners = _like(y, rows.count, columns.count, np.int64)
     for maps, chosen, out in _in_cache(x, y, winners):
         shifts.take(_points(chosen, maps, places), out=out, mode="clip")  # "raise" would copy
         out += corner
