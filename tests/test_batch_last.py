@@ -317,10 +317,9 @@ def test_pooling_layers_equal_torch_and_keep_a_batch_that_is_last(pool, seed):
 @pytest.mark.parametrize("pool", [MaxPool2d, AvgPool2d])
 def test_a_window_as_large_as_the_maps_leads_the_gradient_through(pool, rng):
     net = Sequential(Conv2d(1, 3, 3, padding=1, rng=rng), pool(8), Flatten(), Linear(3, 2, rng=rng))
-    theirs = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 3, 3, padding=1), getattr(torch.nn, pool.__name__)(8)
-    )
-    theirs = torch.nn.Sequential(*theirs, torch.nn.Flatten(), torch.nn.Linear(3, 2)).double()
+    torch.manual_seed(0)
+    maps = torch.nn.Conv2d(1, 3, 3, padding=1), getattr(torch.nn, pool.__name__)(8)
+    theirs = torch.nn.Sequential(*maps, torch.nn.Flatten(), torch.nn.Linear(3, 2)).double()
     net.load_state(theirs.state_dict())
     x, dy = rng.normal(size=(6, 1, 8, 8)), rng.normal(size=(6, 2))
     close(net(x, train=True), theirs(torch.tensor(x)))

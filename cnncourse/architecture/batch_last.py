@@ -8,14 +8,7 @@ padding per side.
 
 import numpy as np
 
-from cnncourse.convolution import (
-    _LARGE,
-    _as_bias,
-    _as_floats,
-    _layer,
-    conv2d,
-    conv2d_backward,
-)
+from cnncourse.convolution import _LARGE, _as_bias, _as_floats, _layer, conv2d, conv2d_backward
 
 _BAND = 1 << 22  # bytes that are copied at a time: more leave the cache, fewer overlap more often
 
